@@ -1,7 +1,8 @@
 // The seven messages of the course protocol (docs/protocol/course.md), as values, and their bytes. Everything parsed
 // here comes from outside and is untrusted: a wrong byte is an error value, never more.
 //
-// Payload of CHUNK does not pass through here: sessions read its fixed head with parse_chunk_head() and stream the rest.
+// Payload of CHUNK does not pass through here: sessions read its fixed head with parse_chunk_head() and stream the
+// rest.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +21,12 @@ namespace shoal::course {
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kHeaderBytes = 8;
 inline constexpr std::size_t kDwordBytes = 4;
-inline constexpr std::uint32_t kChunksMax = 65535;               // chunks_count has 16 bits
-inline constexpr std::size_t kGetChunkBytes = 28;                // header + hash
-inline constexpr std::size_t kChunkHeadBytes = 32;               // header + hash + chunk_content_length
+inline constexpr std::uint32_t kChunksMax = 65535;  // chunks_count has 16 bits
+inline constexpr std::size_t kGetChunkBytes = 28;   // header + hash
+inline constexpr std::size_t kChunkHeadBytes = 32;  // header + hash + chunk_content_length
 inline constexpr std::size_t kErrorBytes = 12;
-inline constexpr std::uint32_t kRequestDwordsMax = 64;           // "requests are a few dozen bytes" (4.6)
-inline constexpr std::uint16_t kDiscoveryPort = 9000;            // section 3
+inline constexpr std::uint32_t kRequestDwordsMax = 64;  // "requests are a few dozen bytes" (4.6)
+inline constexpr std::uint16_t kDiscoveryPort = 9000;   // section 3
 inline constexpr std::string_view kDefaultTrackerName = "tracker";
 
 // Section 5: offers in the reserved field.
@@ -85,11 +86,11 @@ struct ChunkHead {
 };
 
 enum class ParseError : std::uint8_t {
-  truncated,         // fewer bytes than the message needs
+  truncated,  // fewer bytes than the message needs
   bad_version,
-  bad_type,          // unknown, or not what was expected here
-  bad_length,        // msg_length below 2, above the limit, or not the number of bytes given
-  overrun,           // a count or length inside points past the end of the message
+  bad_type,    // unknown, or not what was expected here
+  bad_length,  // msg_length below 2, above the limit, or not the number of bytes given
+  overrun,     // a count or length inside points past the end of the message
 };
 [[nodiscard]] std::string_view to_string(ParseError error);
 
