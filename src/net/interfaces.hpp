@@ -1,0 +1,23 @@
+// The IPv4 interfaces of this host, for discovery on each of them. Called by the program once, before a run.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.hpp"
+
+namespace shoal::net {
+
+struct Interface {
+  std::string name;
+  base::Ipv4Address address;
+  std::optional<base::Ipv4Address> broadcast;  // the directed one, where the network has one
+  bool is_loopback = false;
+};
+
+// Those that are up, each address once, in the kernel's order. Empty when the kernel gives no list.
+[[nodiscard]] std::vector<Interface> local_interfaces();
+
+}  // namespace shoal::net
