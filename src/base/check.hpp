@@ -9,8 +9,7 @@ namespace shoal::base {
 
 }  // namespace shoal::base
 
-#define SHOAL_CHECK(claim) \
-  (static_cast<bool>(claim) ? void() : ::shoal::base::check_failed(#claim, __FILE__, __LINE__))
+#define SHOAL_CHECK(claim) (static_cast<bool>(claim) ? void() : ::shoal::base::check_failed(#claim, __FILE__, __LINE__))
 
 #ifdef SHOAL_AUDIT
 #define SHOAL_AUDIT_CHECK(claim) SHOAL_CHECK(claim)

@@ -35,7 +35,9 @@ std::string Ipv4Address::to_string() const {
   return fmt::format("{}.{}.{}.{}", value >> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255);
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) { return parse_decimal<std::uint16_t>(text); }
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  return parse_decimal<std::uint16_t>(text);
+}
 
 std::optional<Endpoint> Endpoint::parse(std::string_view text) {
   const std::size_t colon = text.rfind(':');
@@ -46,6 +48,8 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
   return Endpoint{*address, *port};
 }
 
-std::string Endpoint::to_string() const { return fmt::format("{}:{}", address.to_string(), port); }
+std::string Endpoint::to_string() const {
+  return fmt::format("{}:{}", address.to_string(), port);
+}
 
 }  // namespace shoal::base

@@ -51,9 +51,9 @@ class Sha1Hasher {
 
 template <>
 struct std::hash<shoal::base::Sha1Hash> {
-  std::size_t operator()(const shoal::base::Sha1Hash& hash) const noexcept {
+  std::size_t operator()(const shoal::base::Sha1Hash& name) const noexcept {
     std::size_t value = 0;  // already uniformly spread
-    std::memcpy(&value, hash.bytes.data(), sizeof value);
+    std::memcpy(&value, name.bytes.data(), sizeof value);
     return value;
   }
 };

@@ -24,7 +24,5 @@ using PieceIndex = Strong<struct PieceIndexTag>;
 
 template <typename Tag, typename Rep>
 struct std::hash<shoal::base::Strong<Tag, Rep>> {
-  std::size_t operator()(shoal::base::Strong<Tag, Rep> number) const noexcept {
-    return std::hash<Rep>{}(number.value);
-  }
+  std::size_t operator()(shoal::base::Strong<Tag, Rep> number) const noexcept { return std::hash<Rep>{}(number.value); }
 };

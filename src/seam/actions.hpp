@@ -110,9 +110,9 @@ struct Finish {
     refused,
     interrupted,
   } result = Result::done;
-  std::string message;                        // for a user: what was tried, what happened, what to do
-  std::vector<base::PieceIndex> missing;      // for incomplete and mismatched
-  std::string path;                           // for done: the file
+  std::string message;                    // for a user: what was tried, what happened, what to do
+  std::vector<base::PieceIndex> missing;  // for incomplete and mismatched
+  std::string path;                       // for done: the file
 };
 
 using Action = std::variant<Dial, Send, SendPiece, ShutdownSend, Close, ResumeReading, OpenDatagram, SendDatagram,

@@ -33,10 +33,10 @@ struct HeldPiece {
 };
 
 enum class StoreErrorKind : std::uint8_t {
-  disk_full,      // ENOSPC, EDQUOT
-  unwritable,     // permission, read-only, a directory or a foreign link in the way, missing parent
-  in_use,         // another download holds the same output
-  failed,         // any other I/O error
+  disk_full,   // ENOSPC, EDQUOT
+  unwritable,  // permission, read-only, a directory or a foreign link in the way, missing parent
+  in_use,      // another download holds the same output
+  failed,      // any other I/O error
 };
 
 struct StoreError {

@@ -22,7 +22,7 @@ struct MessageTrace {
   bool is_datagram = false;
   base::Endpoint remote;
   std::string message;  // the protocol's name for it: "GET_CHUNK"
-  std::string detail;   // what distinguishes it: "chunk 12", "CHUNK_NOT_FOUND", "tracker at 10.0.0.1:8000"; may be empty
+  std::string detail;  // what distinguishes it: "chunk 12", "CHUNK_NOT_FOUND", "tracker at 10.0.0.1:8000"; may be empty
 };
 
 // A tracker answered discovery, or was chosen, or was given up.

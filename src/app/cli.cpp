@@ -1,0 +1,86 @@
+#include "app/cli.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "app/json_events.hpp"
+
+namespace shoal::app {
+
+void add_common_options(CLI::App& command, CommonOptions& options) {
+  command.add_option("--dir", options.directory, "the course directory")->capture_default_str();
+  command.add_flag("--json", options.is_json, "one JSON event per line on stdout");
+  command.add_flag("--quiet", options.is_quiet, "say nothing but errors and results");
+  command.add_flag("--verbose", options.is_verbose, "say more, message by message");
+}
+
+ExitCode fail(const CommonOptions& options, ExitCode code, const std::string& message) {
+  if (options.is_json) {
+    print_result(json_of_error(message, static_cast<int>(code)));
+  } else {
+    fmt::print(stderr, "shoal: {}\n", message);
+  }
+  return code;
+}
+
+void print_result(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+void set_up_log(const CommonOptions& options) {
+  auto logger = std::make_shared<spdlog::logger>("shoal", std::make_shared<spdlog::sinks::stderr_sink_st>());
+  logger->set_pattern("%H:%M:%S.%e %l: %v");
+  logger->set_level(options.is_quiet     ? spdlog::level::warn
+                    : options.is_verbose ? spdlog::level::debug
+                                         : spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit.ends_with("iB")) unit.remove_suffix(2);
+  int shift = 0;
+  if (unit == "K" || unit == "k") shift = 10;
+  if (unit == "M" || unit == "m") shift = 20;
+  if (unit == "G" || unit == "g") shift = 30;
+  if (!unit.empty() && shift == 0) return std::nullopt;
+  if (number > (UINT64_MAX >> shift)) return std::nullopt;
+  return number << shift;
+}
+
+int run_program(int count, char** arguments) {
+  // A reader of our output that goes away is an error of that write, not our end.
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("Shoal moves big files to many machines: whoever has a piece gives it to whoever lacks it.", "shoal");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "shoal " SHOAL_VERSION);
+  Chosen chosen;
+  CLI::App* course = app.add_subcommand("course", "the course system, role by role");
+  course->require_subcommand(1);
+  add_split_command(*course, chosen);
+  add_peer_command(*course, chosen);
+  add_tracker_command(*course, chosen);
+  add_client_command(*course, chosen);
+  add_merge_command(*course, chosen);
+  add_check_command(*course, chosen);
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    const bool is_help = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success);
+    app.exit(error);
+    return static_cast<int>(is_help ? ExitCode::done : ExitCode::usage);
+  }
+  return static_cast<int>(chosen.run());
+}
+
+}  // namespace shoal::app

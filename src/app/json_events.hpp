@@ -1,0 +1,22 @@
+// --json: every trace a user may want, as one JSON object per line on stdout. Field names are stable.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/time.hpp"
+#include "seam/actions.hpp"
+#include "seam/trace.hpp"
+
+namespace shoal::app {
+
+// Nothing for traces that are only of use inside (single messages, single reads).
+[[nodiscard]] std::optional<std::string> json_of(const seam::Trace& trace, base::Instant now);
+[[nodiscard]] std::string json_of(const seam::Finish& finish, base::Instant now);
+[[nodiscard]] std::string json_of_error(const std::string& message, int exit_code);
+[[nodiscard]] std::string json_of_listening(const std::string& what, const std::string& endpoint);
+
+// `bytes` with everything that is not UTF-8 replaced, so that a file name from outside cannot break a line of JSON.
+[[nodiscard]] std::string to_utf8(std::string_view bytes);
+
+}  // namespace shoal::app

@@ -1,0 +1,222 @@
+#include "app/progress.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <variant>
+
+#include "app/json_events.hpp"
+
+namespace shoal::app {
+namespace {
+
+constexpr base::Duration kRedrawEvery = std::chrono::milliseconds(200);
+constexpr base::Duration kLineEvery = std::chrono::seconds(5);  // without a terminal
+constexpr std::size_t kSourceLinesMax = 12;
+
+// Control characters in a name from outside must not reach the terminal.
+std::string printable(std::string_view text) {
+  std::string shown = to_utf8(text);
+  std::ranges::replace_if(shown, [](unsigned char letter) { return letter < 0x20 || letter == 0x7f; }, '?');
+  return shown;
+}
+
+}  // namespace
+
+std::string describe_bytes(double bytes) {
+  static constexpr std::array<std::string_view, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1024 && unit + 1 < kUnits.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f} B", bytes)
+                   : fmt::format("{:.{}f} {}", bytes, bytes < 100 ? 1 : 0, kUnits[unit]);
+}
+
+std::string describe_time_left(double seconds) {
+  const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
+  return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
+}
+
+void Progress::on_trace(const seam::Trace& trace, base::Instant now) {
+  std::visit([this, now](const auto& concrete) { handle(concrete, now); }, trace);
+}
+
+void Progress::handle(const seam::MessageTrace& trace, base::Instant) {
+  if (!options_.is_verbose) return;
+  const bool is_sent = trace.direction == seam::MessageDirection::sent;
+  say(fmt::format("{} {} {} {}", is_sent ? "→" : "←", name_of(trace.remote), trace.message, printable(trace.detail)));
+}
+
+void Progress::handle(const seam::TrackerTrace& trace, base::Instant) {
+  const std::string who = fmt::format("tracker {} at {}", printable(trace.name), trace.tracker.to_string());
+  switch (trace.what) {
+    case seam::TrackerTrace::What::found:
+      if (options_.is_verbose) say(fmt::format("found {}", who));
+      break;
+    case seam::TrackerTrace::What::chosen:
+      say(fmt::format("using {}: {}", who, printable(trace.reason)));
+      break;
+    case seam::TrackerTrace::What::failed:
+      say(fmt::format("{} failed: {}", who, printable(trace.reason)));
+      break;
+  }
+}
+
+void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
+  file_ = printable(trace.name);
+  piece_count_ = trace.piece_count;
+  pieces_held_ = trace.pieces_held;
+  begun_ = now;
+  last_draw_ = now;
+  const std::string held = trace.pieces_held > 0 ? fmt::format(", {} of them already here", trace.pieces_held) : "";
+  say(fmt::format("{}: {} chunks{}", file_, trace.piece_count, held));
+}
+
+void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
+  Source& source = sources_[trace.source];
+  source.status = trace.status;
+  source.reason = printable(trace.reason);
+  if (trace.status == seam::SourceStatus::gone || trace.status == seam::SourceStatus::waiting_to_retry) {
+    const char* fate = trace.status == seam::SourceStatus::gone ? "given up" : "will try again";
+    say(fmt::format("{}: {} ({})", name_of(trace.source), source.reason, fate));
+  }
+  redraw(now);
+}
+
+void Progress::handle(const seam::PieceTrace& trace, base::Instant now) {
+  Source& source = sources_[trace.source];
+  switch (trace.what) {
+    case seam::PieceTrace::What::verified:
+      ++source.pieces;
+      ++pieces_verified_;
+      bytes_verified_ += trace.bytes;
+      break;
+    case seam::PieceTrace::What::refused:
+      ++source.refused;
+      if (options_.is_verbose) say(fmt::format("{} has no chunk {}", name_of(trace.source), trace.piece.value));
+      break;
+    case seam::PieceTrace::What::mismatched:
+      say(fmt::format("{} sent wrong bytes for chunk {}: thrown away", name_of(trace.source), trace.piece.value));
+      break;
+    case seam::PieceTrace::What::requested:
+    case seam::PieceTrace::What::dropped:
+      break;
+  }
+  redraw(now);
+}
+
+void Progress::handle(const seam::PayloadTrace& trace, base::Instant now) {
+  sources_[trace.source].bytes += trace.bytes;
+  redraw(now);
+}
+
+void Progress::handle(const seam::NoteTrace& trace, base::Instant) {
+  if (trace.level == seam::NoteTrace::Level::debug && !options_.is_verbose) return;
+  say(printable(trace.text));
+}
+
+void Progress::on_finish(const seam::Finish& finish, base::Instant now) {
+  erase_block();
+  if (finish.result != seam::Finish::Result::done) return;
+  std::uint64_t bytes = 0;
+  std::size_t givers = 0;
+  for (const auto& [endpoint, source] : sources_) {
+    bytes += source.bytes;
+    givers += source.pieces > 0 ? 1 : 0;
+    if (source.pieces > 0) say("  " + source_line(endpoint, source));
+  }
+  if (pieces_verified_ == 0) return say(fmt::format("{}: every chunk was already here", file_));
+  const double seconds = std::max(base::to_seconds(now - begun_), 1e-6);
+  say(fmt::format("{}: {} in {:.2f} s ({}/s) from {} {}", file_, describe_bytes(static_cast<double>(bytes_verified_)),
+                  seconds, describe_bytes(static_cast<double>(bytes_verified_) / seconds), givers,
+                  givers == 1 ? "peer" : "peers"));
+  if (bytes > bytes_verified_ && options_.is_verbose) {
+    say(fmt::format("{} arrived twice or in vain", describe_bytes(static_cast<double>(bytes - bytes_verified_))));
+  }
+}
+
+void Progress::say(const std::string& line) {
+  erase_block();
+  fmt::print(options_.out, "{}\n", line);
+}
+
+void Progress::erase_block() {
+  if (block_lines_ == 0) return;
+  fmt::print(options_.out, "\x1b[{}A\x1b[J", block_lines_);
+  block_lines_ = 0;
+}
+
+void Progress::update_rates(base::Instant now) {
+  const double seconds = std::max(base::to_seconds(now - last_draw_), 1e-3);
+  // Half of what is shown is older than about a second, so that the figures can be read.
+  const double weight = std::min(1.0, seconds * 0.7);
+  for (auto& [endpoint, source] : sources_) {
+    const double rate = static_cast<double>(source.bytes - source.bytes_before) / seconds;
+    source.rate_bytes_per_s = source.bytes_before == 0 ? rate : source.rate_bytes_per_s * (1 - weight) + rate * weight;
+    source.bytes_before = source.bytes;
+  }
+}
+
+double Progress::rate() const {
+  double sum = 0;
+  for (const auto& [endpoint, source] : sources_) {
+    if (source.status == seam::SourceStatus::ready) sum += source.rate_bytes_per_s;
+  }
+  return sum;
+}
+
+std::string Progress::summary(base::Instant now) const {
+  const std::uint32_t done = pieces_held_ + pieces_verified_;
+  const double share = piece_count_ == 0 ? 1.0 : static_cast<double>(done) / piece_count_;
+  std::string text =
+      fmt::format("{:3.0f} %  {} of {} chunks  {}/s", share * 100, done, piece_count_, describe_bytes(rate()));
+  const double seconds = base::to_seconds(now - begun_);
+  if (pieces_verified_ > 0 && done < piece_count_) {
+    text += ", " + describe_time_left(seconds / pieces_verified_ * (piece_count_ - done)) + " left";
+  }
+  return text;
+}
+
+std::string Progress::source_line(const base::Endpoint& endpoint, const Source& source) const {
+  std::string text = fmt::format("{:<21}  {:>5} chunks  {:>10}", name_of(endpoint), source.pieces,
+                                 describe_bytes(static_cast<double>(source.bytes)));
+  if (source.refused > 0) text += fmt::format(", {} it did not have", source.refused);
+  return text;
+}
+
+std::string Progress::name_of(const base::Endpoint& endpoint) const {
+  const auto found = names_.find(endpoint);
+  return found != names_.end() ? found->second : endpoint.to_string();
+}
+
+void Progress::redraw(base::Instant now) {
+  if (piece_count_ == 0 || now - last_draw_ < (options_.is_terminal ? kRedrawEvery : kLineEvery)) return;
+  update_rates(now);
+  last_draw_ = now;
+  if (!options_.is_terminal) {
+    fmt::print(options_.out, "{}\n", summary(now));
+    return;
+  }
+  std::string block = summary(now) + "\n";
+  std::size_t lines = 1;
+  for (const auto& [endpoint, source] : sources_) {
+    if (lines > kSourceLinesMax) break;
+    static constexpr std::array<std::string_view, 4> kStates{"connecting", "", "waiting to try again", "given up"};
+    const std::string state = source.status == seam::SourceStatus::ready
+                                  ? describe_bytes(source.rate_bytes_per_s) + "/s"
+                                  : std::string(kStates.at(static_cast<std::size_t>(source.status)));
+    block += fmt::format("  {}  {}\n", source_line(endpoint, source), state);
+    ++lines;
+  }
+  erase_block();
+  fmt::print(options_.out, "{}", block);
+  std::fflush(options_.out);
+  block_lines_ = lines;
+}
+
+}  // namespace shoal::app

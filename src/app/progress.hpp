@@ -1,0 +1,79 @@
+// What a person sees of a download, on stderr: on a terminal a block that is redrawn in place (percent, rate, time
+// left, one line per source and what it is doing), elsewhere a line now and then. Fed with a client machine's traces.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/time.hpp"
+#include "seam/actions.hpp"
+#include "seam/trace.hpp"
+
+namespace shoal::app {
+
+class Progress {
+ public:
+  struct Options {
+    bool is_terminal = false;
+    bool is_verbose = false;
+    std::FILE* out = stderr;
+  };
+
+  explicit Progress(Options options) : options_(options) {}
+
+  void name_source(const base::Endpoint& endpoint, const std::string& name) { names_[endpoint] = name; }
+  void on_trace(const seam::Trace& trace, base::Instant now);
+  void on_finish(const seam::Finish& finish, base::Instant now);
+
+ private:
+  struct Source {
+    seam::SourceStatus status = seam::SourceStatus::connecting;
+    std::string reason;
+    std::uint64_t bytes = 0;         // payload that arrived
+    std::uint64_t bytes_before = 0;  // at the last redraw
+    double rate_bytes_per_s = 0.0;
+    std::uint32_t pieces = 0;  // verified
+    std::uint32_t refused = 0;
+  };
+
+  void handle(const seam::MessageTrace& trace, base::Instant now);
+  void handle(const seam::TrackerTrace& trace, base::Instant now);
+  void handle(const seam::ManifestTrace& trace, base::Instant now);
+  void handle(const seam::SourceTrace& trace, base::Instant now);
+  void handle(const seam::PieceTrace& trace, base::Instant now);
+  void handle(const seam::PayloadTrace& trace, base::Instant now);
+  void handle(const seam::NoteTrace& trace, base::Instant now);
+
+  // Prints a line that stays, above the block.
+  void say(const std::string& line);
+  void redraw(base::Instant now);
+  void erase_block();
+  void update_rates(base::Instant now);
+  [[nodiscard]] std::string summary(base::Instant now) const;
+  [[nodiscard]] std::string source_line(const base::Endpoint& endpoint, const Source& source) const;
+  [[nodiscard]] std::string name_of(const base::Endpoint& endpoint) const;
+  [[nodiscard]] double rate() const;
+
+  Options options_;
+  std::map<base::Endpoint, std::string> names_;
+  std::map<base::Endpoint, Source> sources_;
+  std::string file_;
+  std::uint32_t piece_count_ = 0;
+  std::uint32_t pieces_held_ = 0;
+  std::uint32_t pieces_verified_ = 0;
+  std::uint64_t bytes_verified_ = 0;
+  base::Instant begun_{};
+  base::Instant last_draw_{};
+  std::size_t block_lines_ = 0;
+};
+
+// "1.50 GiB", "512 B".
+[[nodiscard]] std::string describe_bytes(double bytes);
+// "3 s", "2 min 10 s", "1 h 5 min".
+[[nodiscard]] std::string describe_time_left(double seconds);
+
+}  // namespace shoal::app

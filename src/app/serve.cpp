@@ -1,0 +1,85 @@
+#include "app/serve.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "app/json_events.hpp"
+
+namespace shoal::app {
+namespace {
+
+void log_trace(const CommonOptions& common, const seam::Trace& trace, base::Instant now) {
+  if (common.is_json) {
+    if (const auto line = json_of(trace, now)) print_result(*line);
+    return;
+  }
+  if (const auto* message = std::get_if<seam::MessageTrace>(&trace)) {
+    const bool is_sent = message->direction == seam::MessageDirection::sent;
+    spdlog::debug("{} {} {} {}", is_sent ? "to" : "from", message->remote.to_string(), message->message,
+                  to_utf8(message->detail));
+  } else if (const auto* note = std::get_if<seam::NoteTrace>(&trace)) {
+    const auto level = note->level == seam::NoteTrace::Level::warning ? spdlog::level::warn
+                       : note->level == seam::NoteTrace::Level::info  ? spdlog::level::info
+                                                                      : spdlog::level::debug;
+    spdlog::log(level, "{}", to_utf8(note->text));
+  }
+}
+
+void announce(const CommonOptions& common, const std::string& what, const base::Endpoint& endpoint) {
+  print_result(common.is_json ? json_of_listening(what, endpoint.to_string())
+                              : fmt::format("{} {}", what, endpoint.to_string()));
+}
+
+ExitCode cannot_listen(const CommonOptions& common, const ServeOptions& options, const net::NetFailure& failure) {
+  const bool is_taken = failure.kind == net::NetFailureKind::address_in_use;
+  const char* hint = is_taken ? "; another program uses it: stop that one, or give another --port" : "";
+  return fail(common, ExitCode::usage, fmt::format("{}: {}{}", options.what, failure.message, hint));
+}
+
+}  // namespace
+
+ExitCode serve(const CommonOptions& common, const ServeOptions& options,
+               const std::function<std::unique_ptr<seam::Machine>(base::Endpoint listening)>& make) {
+  set_up_log(common);
+  net::Runner runner(
+      {.library = options.library,
+       .on_trace = [&common](const seam::Trace& trace, base::Instant now) { log_trace(common, trace, now); },
+       .stops_on_signals = true});
+  const auto listening = runner.listen_tcp(options.listen);
+  if (!listening) return cannot_listen(common, options, listening.error());
+  std::optional<base::Endpoint> discovery;
+  if (options.discovery_port) {
+    const auto opened = runner.open_discovery_socket(base::Ipv4Address{}, *options.discovery_port);
+    if (!opened) return cannot_listen(common, options, opened.error());
+    discovery = *opened;
+  }
+  const std::unique_ptr<seam::Machine> machine = make(*listening);
+  announce(common, "listening", *listening);
+  if (discovery) announce(common, "discovery", *discovery);
+  spdlog::info("{} listens on {}; Ctrl-C ends it", options.what, listening->to_string());
+  const seam::Finish finish = runner.run(*machine);
+  // Ending a server is how it is meant to end.
+  const ExitCode code = exit_code_of(finish.result);
+  if (code == ExitCode::done || code == ExitCode::interrupted) return ExitCode::done;
+  return fail(common, code, finish.message);
+}
+
+void add_address_options(CLI::App& command, AddressOptions& options) {
+  command.add_option("--bind", options.bind, "listen on this address instead of the configured one");
+  command.add_option("--port", options.port, "listen on this port instead of the configured one (0: any free one)");
+}
+
+Read<base::Endpoint> choose_address(const AddressOptions& options, base::Endpoint configured) {
+  base::Endpoint chosen = configured;
+  if (!options.bind.empty()) {
+    const auto address = base::Ipv4Address::parse(options.bind);
+    if (!address) {
+      return std::unexpected(fmt::format("--bind {}: not an IPv4 address such as 192.168.1.5", options.bind));
+    }
+    chosen.address = *address;
+  }
+  if (options.port) chosen.port = *options.port;
+  return chosen;
+}
+
+}  // namespace shoal::app

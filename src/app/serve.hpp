@@ -1,0 +1,35 @@
+// What the peer and the tracker share: a runner that listens, the lines that say so, and logging of traces.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/cli.hpp"
+#include "base/endpoint.hpp"
+#include "net/runner.hpp"
+
+namespace shoal::app {
+
+struct ServeOptions {
+  base::Endpoint listen;                        // port 0: any free one
+  std::optional<std::uint16_t> discovery_port;  // a tracker's UDP side
+  std::string what;                             // "peer alice", for messages
+  storage::PieceLibrary* library = nullptr;
+};
+
+// Listens, prints "listening IP:PORT" (and "discovery IP:PORT"), then runs the machine that `make` builds for the
+// address it listens on, until Ctrl-C.
+ExitCode serve(const CommonOptions& common, const ServeOptions& options,
+               const std::function<std::unique_ptr<seam::Machine>(base::Endpoint listening)>& make);
+
+// --bind and --port where given, else the address of the configuration.
+struct AddressOptions {
+  std::string bind;
+  std::optional<std::uint16_t> port;
+};
+void add_address_options(CLI::App& command, AddressOptions& options);
+[[nodiscard]] Read<base::Endpoint> choose_address(const AddressOptions& options, base::Endpoint configured);
+
+}  // namespace shoal::app
