@@ -1,5 +1,5 @@
-// Decides which piece to ask of which source, and knows when the download is done or cannot go on. It knows no protocol,
-// no connection and no byte of payload: sources are keys, pieces are indices.
+// Decides which piece to ask of which source, and knows when the download is done or cannot go on. It knows no
+// protocol, no connection and no byte of payload: sources are keys, pieces are indices.
 //
 // Called by the client roles: they report what their sessions saw with on_*, and after each report carry out what
 // take_requests() gives. Pieces with equal hashes are one piece here: the role builds the groups and asks for the first
