@@ -1,0 +1,1 @@
+"""Interop: the program against counterparts that behave as existing programs do."""

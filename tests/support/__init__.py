@@ -1,0 +1,1 @@
+"""What the Python tests share: processes, course directories, networks of their own."""
