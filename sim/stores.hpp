@@ -1,0 +1,52 @@
+// The simulated client's disk: pieces in memory that outlive a crash, a disk that gets full, and, when a rule is broken
+// on purpose, no comparison of hashes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "storage/memory.hpp"
+#include "storage/piece_store.hpp"
+
+namespace shoal::sim {
+
+struct CheckedStoreOptions {
+  bool accepts_unverified = false;
+  std::optional<std::uint64_t> disk_full_from_append;
+};
+
+// A MemoryPieceStore, except that it can be told to believe whatever arrives: then it keeps such pieces itself.
+class CheckedStore : public storage::PieceStore {
+ public:
+  explicit CheckedStore(CheckedStoreOptions options)
+      : accepts_unverified_(options.accepts_unverified),
+        honest_({.disk_full_from_append = options.disk_full_from_append, .flipped_appends = {}}) {}
+
+  storage::StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
+  storage::StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places,
+                                   std::uint64_t size_bytes) override;
+  storage::StoreResult<void> append(seam::WriteId write, base::ByteView bytes) override;
+  storage::StoreResult<bool> complete(seam::WriteId write) override;
+  void abandon(seam::WriteId write) override;
+  storage::StoreResult<std::string> finish() override;
+
+  void crash() { honest_.crash(); }
+  void make_room() { honest_.make_room(); }
+  [[nodiscard]] std::optional<base::Bytes> file() const;
+
+ private:
+  struct Believed {
+    std::vector<base::PieceIndex> places;
+    base::Bytes bytes;
+  };
+
+  bool accepts_unverified_;
+  storage::MemoryPieceStore honest_;
+  metainfo::Manifest manifest_;
+  std::map<seam::WriteId, Believed> under_way_;
+  std::map<base::PieceIndex, base::Bytes> believed_;
+  bool is_finished_ = false;
+};
+
+}  // namespace shoal::sim
