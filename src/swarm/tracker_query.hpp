@@ -50,14 +50,13 @@ enum class QueryFailure : std::uint8_t {
   malformed,       // not a FILE_INFO
 };
 
+[[nodiscard]] constexpr bool is_timeout(QueryFailure failure) {
+  return failure == QueryFailure::connect_silent || failure == QueryFailure::silent || failure == QueryFailure::stalled;
+}
+
 struct QueryError {
   QueryFailure failure = QueryFailure::malformed;
   std::string message;  // for a user: "tracker 10.0.0.1:8000 refused the connection for 2.5 s"
-
-  [[nodiscard]] bool is_timeout() const {
-    return failure == QueryFailure::connect_silent || failure == QueryFailure::silent ||
-           failure == QueryFailure::stalled;
-  }
 };
 
 struct TrackerAnswer {
