@@ -1,0 +1,201 @@
+#include "storage/chunk_folder_store.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.hpp"
+#include "storage/known_file.hpp"
+
+namespace shoal::storage {
+namespace {
+
+using seam::StoreError;
+using seam::StoreErrorKind;
+
+constexpr const char* kIniName = "file.ini";
+
+bool is_one_folder_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos;
+}
+
+std::unexpected<StoreError> unwritable(const std::string& path, std::string_view why) {
+  return std::unexpected(StoreError{StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
+}
+
+}  // namespace
+
+struct ChunkFolderStore::Write {
+  base::Sha1Hash hash;
+  std::uint64_t size_bytes = 0;
+  TemporaryFile file;
+  base::Sha1Hasher hasher;
+  std::uint64_t written_bytes = 0;
+};
+
+ChunkFolderStore::ChunkFolderStore(ChunkFolderStoreOptions options) : options_(std::move(options)) {}
+ChunkFolderStore::~ChunkFolderStore() = default;
+
+StoreResult<std::vector<seam::HeldPiece>> ChunkFolderStore::open(const metainfo::Manifest& manifest) {
+  writes_.clear();
+  verified_.clear();
+  manifest_ = manifest;
+  if (auto prepared = prepare_folder(); !prepared) return std::unexpected(std::move(prepared.error()));
+  if (auto checked = check_held(); !checked) return std::unexpected(std::move(checked.error()));
+  std::vector<seam::HeldPiece> held;
+  for (std::uint32_t i = 0; i < manifest_.piece_count(); ++i) {
+    const auto found = verified_.find(manifest_.pieces[i]);
+    if (found != verified_.end()) held.push_back({base::PieceIndex(i), found->second.size_bytes});
+  }
+  return held;
+}
+
+StoreResult<void> ChunkFolderStore::prepare_folder() {
+  const std::filesystem::path path = options_.directory / "chunks" / options_.client;
+  if (!is_one_folder_name(options_.client)) return unwritable(path.native(), "not the name of one folder");
+  if (folder_ == nullptr) {
+    auto folder = ChunkFolder::open(path);
+    if (!folder) return std::unexpected(std::move(folder.error()));
+    folder_ = *std::move(folder);
+  }
+  // The name comes from outside: it must not be one of this folder's own, and what stands in its way is better known
+  // before the download than after.
+  const std::string target = folder_->folder().path_of(manifest_.name);
+  if (!is_one_folder_name(manifest_.name)) return unwritable(target, "not a file name");
+  if (ChunkFolder::is_reserved(manifest_.name)) return unwritable(target, "the name is reserved");
+  if (folder_->folder().kind_of(manifest_.name) == Folder::EntryKind::folder)
+    return unwritable(target, "it is a folder");
+  return {};
+}
+
+// Hashes each chunk of the manifest that is there. What is wrong or no plain file is as good as not there: its verified
+// successor replaces it. Only a folder cannot be replaced.
+StoreResult<void> ChunkFolderStore::check_held() {
+  std::vector<base::Sha1Hash> hashes = manifest_.pieces;
+  std::ranges::sort(hashes);
+  hashes.erase(std::ranges::unique(hashes).begin(), hashes.end());
+  std::optional<StoreError> error;
+  run_in_parallel(hashes.size(), [&](std::size_t i) {
+    const auto file = folder_->folder().open_plain(ChunkFolder::file_name(hashes[i]), O_RDONLY);
+    const bool is_right = file && hash_range(file->fd.get(), {0, file->version.size_bytes}) == hashes[i];
+    const std::lock_guard guard(mutex_);
+    if (is_right) verified_.emplace(hashes[i], file->version);
+    if (!file && file.error() == EISDIR)
+      error = store_error(EISDIR, "write", folder_->folder().path_of(ChunkFolder::file_name(hashes[i])));
+  });
+  if (error) return std::unexpected(*std::move(error));
+  return {};
+}
+
+StoreResult<void> ChunkFolderStore::begin(seam::WriteId write, std::vector<base::PieceIndex> places,
+                                          std::uint64_t size_bytes) {
+  SHOAL_CHECK(folder_ != nullptr && !places.empty());
+  auto file = folder_->make_temporary();
+  if (!file) return std::unexpected(std::move(file.error()));
+  auto state = std::make_shared<Write>(
+      Write{manifest_.hash_of(places.front()), size_bytes, *std::move(file), base::Sha1Hasher(), 0});
+  const std::lock_guard guard(mutex_);
+  const bool is_new = writes_.try_emplace(write, std::move(state)).second;
+  SHOAL_CHECK(is_new);
+  return {};
+}
+
+StoreResult<void> ChunkFolderStore::append(seam::WriteId write, base::ByteView bytes) {
+  std::shared_ptr<Write> state;
+  {
+    const std::lock_guard guard(mutex_);
+    const auto found = writes_.find(write);
+    SHOAL_CHECK(found != writes_.end());
+    state = found->second;
+  }
+  SHOAL_CHECK(bytes.size() <= state->size_bytes - state->written_bytes);
+  state->hasher.update(bytes);
+  if (auto written = state->file.write(bytes); !written) return written;
+  state->written_bytes += bytes.size();
+  return {};
+}
+
+StoreResult<bool> ChunkFolderStore::complete(seam::WriteId write) {
+  std::shared_ptr<Write> state;
+  {
+    const std::lock_guard guard(mutex_);
+    auto node = writes_.extract(write);
+    SHOAL_CHECK(!node.empty());
+    state = std::move(node.mapped());
+  }
+  if (state->written_bytes != state->size_bytes || state->hasher.finish() != state->hash) return false;
+  const auto version = state->file.rename_to(ChunkFolder::file_name(state->hash));
+  if (!version) return std::unexpected(version.error());
+  const std::lock_guard guard(mutex_);
+  verified_.insert_or_assign(state->hash, *version);
+  return true;
+}
+
+void ChunkFolderStore::abandon(seam::WriteId write) {
+  const std::lock_guard guard(mutex_);
+  writes_.erase(write);
+}
+
+StoreResult<std::string> ChunkFolderStore::finish() {
+  std::vector<ByteRange> places;
+  places.reserve(manifest_.pieces.size());
+  std::uint64_t total_bytes = 0;
+  for (const base::Sha1Hash& hash : manifest_.pieces) {
+    const auto found = verified_.find(hash);
+    SHOAL_CHECK(found != verified_.end());
+    places.push_back({total_bytes, found->second.size_bytes});
+    total_bytes += found->second.size_bytes;
+  }
+  const auto existing = folder_->folder().open_plain(manifest_.name, O_RDONLY);
+  const bool is_there =
+      existing && existing->version.size_bytes == total_bytes && pieces_match(existing->fd.get(), places, manifest_);
+  if (!is_there) {
+    if (auto merged = merge(places); !merged) return std::unexpected(std::move(merged.error()));
+  }
+  if (auto written = write_ini(); !written) return std::unexpected(std::move(written.error()));
+  return folder_->folder().path_of(manifest_.name);
+}
+
+StoreResult<void> ChunkFolderStore::merge(const std::vector<ByteRange>& places) {
+  auto file = folder_->make_temporary();
+  if (!file) return std::unexpected(std::move(file.error()));
+  for (std::uint32_t i = 0; i < manifest_.piece_count(); ++i) {
+    if (auto copied = copy_piece(base::PieceIndex(i), places[i], file->fd()); !copied) return copied;
+  }
+  if (auto renamed = file->rename_to(manifest_.name); !renamed) return std::unexpected(std::move(renamed.error()));
+  return {};
+}
+
+StoreResult<void> ChunkFolderStore::copy_piece(base::PieceIndex piece, ByteRange place, int target) const {
+  const base::Sha1Hash& hash = manifest_.hash_of(piece);
+  const std::string name = ChunkFolder::file_name(hash);
+  const auto source = folder_->folder().open_plain(name, O_RDONLY);
+  if (!source) return std::unexpected(store_error(source.error(), "read", folder_->folder().path_of(name)));
+  // The version that was verified needs no second look.
+  const bool is_right =
+      source->version == verified_.at(hash) || hash_range(source->fd.get(), {0, source->version.size_bytes}) == hash;
+  if (!is_right || source->version.size_bytes != place.size_bytes) {
+    return std::unexpected(StoreError{StoreErrorKind::failed, folder_->folder().path_of(name) +
+                                                                  " was changed during the download and no longer "
+                                                                  "matches its name; run the command again"});
+  }
+  if (const auto copied = copy_range(source->fd.get(), {0, place.size_bytes}, target, place.offset); !copied) {
+    return std::unexpected(store_error(copied.error(), "write", folder_->folder().path_of(manifest_.name)));
+  }
+  return {};
+}
+
+StoreResult<void> ChunkFolderStore::write_ini() {
+  // A shared file may itself be called file.ini: the user's file comes first.
+  if (!options_.ini_text || manifest_.name == kIniName) return {};
+  auto file = folder_->make_temporary();
+  if (!file) return std::unexpected(std::move(file.error()));
+  const std::string text = options_.ini_text(manifest_);
+  if (auto written = file->write(base::view_of(text)); !written) return written;
+  if (auto renamed = file->rename_to(kIniName); !renamed) return std::unexpected(std::move(renamed.error()));
+  return {};
+}
+
+}  // namespace shoal::storage
