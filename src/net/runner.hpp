@@ -28,7 +28,7 @@ struct RunnerOptions {
   storage::PieceStore* store = nullptr;      // what a client writes to; outlives the runner
   storage::PieceLibrary* library = nullptr;  // what a peer serves from; outlives the runner
   // Hears every Tell of the machine and the runner's own notes, on the machine's thread.
-  std::function<void(const seam::Trace&, base::Instant)> on_trace;
+  std::function<void(const seam::Trace&, base::Instant)> on_trace = {};
   // SIGINT and SIGTERM become StopRequested; a second one ends the run at once.
   bool stops_on_signals = false;
 };

@@ -24,8 +24,8 @@ inline constexpr std::size_t kSendScratchBytes = 64u << 10;
 
 // head, then the piece if there is one, then zeros.
 struct OutgoingMessage {
-  base::Bytes head;
-  seam::ReadablePiecePtr piece;
+  base::Bytes head = {};
+  seam::ReadablePiecePtr piece = {};
   std::uint64_t piece_bytes = 0;
   std::uint32_t padding_bytes = 0;
 

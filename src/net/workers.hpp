@@ -32,7 +32,7 @@ struct WorkersOptions {
   storage::PieceStore* store = nullptr;
   storage::PieceLibrary* library = nullptr;
   // Called on a pool thread when results are there and none were before; leads to take_results().
-  std::function<void()> on_results;
+  std::function<void()> on_results = {};
 };
 
 using StoreAction = std::variant<seam::OpenStore, seam::BeginPiece, seam::StoreBlock, seam::CompletePiece,
