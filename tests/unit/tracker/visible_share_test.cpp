@@ -1,0 +1,70 @@
+#include "tracker/visible_share.hpp"
+
+#include <gtest/gtest.h>
+
+namespace shoal::tracker {
+namespace {
+
+using base::Endpoint;
+
+constexpr course::Asker kRemote{{0x0a000009}, {0x0a000001}};  // 10.0.0.9 asks us at 10.0.0.1
+constexpr course::Asker kLocal{base::Ipv4Address::loopback(), base::Ipv4Address::loopback()};
+
+Endpoint at(std::string_view text) {
+  return *Endpoint::parse(text);
+}
+
+course::FileInfo share_of(std::vector<std::vector<Endpoint>> peers_of_chunks) {
+  course::FileInfo share{.filename = "f", .chunks = {}};
+  for (auto& peers : peers_of_chunks) share.chunks.push_back({.hash = {}, .peers = std::move(peers)});
+  return share;
+}
+
+std::vector<std::vector<Endpoint>> peers_of(const course::FileInfo& share) {
+  std::vector<std::vector<Endpoint>> peers;
+  for (const course::ChunkRecord& chunk : share.chunks) peers.push_back(chunk.peers);
+  return peers;
+}
+
+using Lists = std::vector<std::vector<Endpoint>>;
+
+TEST(VisibleShare, NeverTellsARemoteAskerAnyOrLoopback) {
+  const auto share = share_of({{at("0.0.0.0:1"), at("127.0.0.1:2"), at("127.9.9.9:3"), at("10.0.0.7:4")}});
+  EXPECT_EQ(peers_of(visible_share(share, kRemote, {})),
+            (Lists{{at("10.0.0.1:1"), at("10.0.0.1:2"), at("10.0.0.1:3"), at("10.0.0.7:4")}}));
+}
+
+TEST(VisibleShare, LeavesLoopbackToAnAskerOnThisHostHoweverItCame) {
+  const auto share = share_of({{at("0.0.0.0:1"), at("127.0.0.1:2")}});
+  EXPECT_EQ(peers_of(visible_share(share, kLocal, {})), (Lists{{at("127.0.0.1:1"), at("127.0.0.1:2")}}));
+  const course::Asker through_the_network{{0x0a000001}, {0x0a000001}};
+  EXPECT_EQ(peers_of(visible_share(share, through_the_network, {})), (Lists{{at("10.0.0.1:1"), at("127.0.0.1:2")}}));
+}
+
+TEST(VisibleShare, LeavesOutDeadPeersAndKeepsTheOrderOfTheOthers) {
+  const auto share = share_of({{at("10.0.0.3:1"), at("10.0.0.2:1"), at("10.0.0.1:1")}});
+  EXPECT_EQ(peers_of(visible_share(share, kRemote, {at("10.0.0.2:1")})), (Lists{{at("10.0.0.3:1"), at("10.0.0.1:1")}}));
+}
+
+TEST(VisibleShare, KeepsTheFullListOfAChunkWhosePeersAllLookDead) {
+  const auto share = share_of({{at("10.0.0.2:1"), at("10.0.0.3:1")}, {at("10.0.0.2:1"), at("10.0.0.4:1")}});
+  EXPECT_EQ(peers_of(visible_share(share, kRemote, {at("10.0.0.2:1"), at("10.0.0.3:1")})),
+            (Lists{{at("10.0.0.2:1"), at("10.0.0.3:1")}, {at("10.0.0.4:1")}}));
+}
+
+TEST(VisibleShare, InventsNoPeerForAChunkThatHasNone) {
+  EXPECT_EQ(peers_of(visible_share(share_of({{}}), kRemote, {})), Lists{{}});
+}
+
+TEST(VisibleShare, KeepsNameAndHashes) {
+  course::FileInfo share{.filename = "hello.txt", .chunks = {{.hash = base::sha1({}), .peers = {at("10.0.0.2:1")}}}};
+  EXPECT_EQ(visible_share(share, kRemote, {}), share);
+}
+
+TEST(VisiblePeers, NamesEachPeerOnceAsThisAskerSeesIt) {
+  const auto share = share_of({{at("127.0.0.1:2"), at("10.0.0.7:4")}, {at("0.0.0.0:2"), at("10.0.0.7:4")}});
+  EXPECT_EQ(visible_peers(share, kRemote), (std::vector{at("10.0.0.1:2"), at("10.0.0.7:4")}));
+}
+
+}  // namespace
+}  // namespace shoal::tracker
