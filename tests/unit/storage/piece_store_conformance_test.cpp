@@ -1,0 +1,68 @@
+#include "unit/storage/piece_store_conformance.hpp"
+
+#include "storage/chunk_folder_store.hpp"
+#include "storage/memory.hpp"
+#include "storage/single_file_store.hpp"
+
+namespace shoal::storage::testing {
+namespace {
+
+class MemoryBench final : public StoreBench {
+ public:
+  PieceStore& store() override { return store_; }
+  void restart() override { store_.crash(); }
+  std::optional<base::Bytes> result(const metainfo::Manifest&) override { return store_.file(); }
+
+ private:
+  MemoryPieceStore store_;
+};
+
+class ChunkFolderBench final : public StoreBench {
+ public:
+  PieceStore& store() override { return *store_; }
+  void restart() override {
+    store_.reset();
+    store_ = make();
+  }
+  std::optional<base::Bytes> result(const metainfo::Manifest& manifest) override {
+    return read_file(folder_.path() / "chunks" / "charlie" / manifest.name);
+  }
+
+ private:
+  [[nodiscard]] std::unique_ptr<ChunkFolderStore> make() const {
+    return std::make_unique<ChunkFolderStore>(ChunkFolderStoreOptions{.directory = folder_.path(), .ini_text = {}});
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<ChunkFolderStore> store_ = make();
+};
+
+class SingleFileBench final : public StoreBench {
+ public:
+  PieceStore& store() override { return *store_; }
+  void restart() override {
+    store_.reset();
+    store_ = make();
+  }
+  std::optional<base::Bytes> result(const metainfo::Manifest&) override { return read_file(folder_.path() / "result"); }
+
+ private:
+  [[nodiscard]] std::unique_ptr<SingleFileStore> make() const {
+    return std::make_unique<SingleFileStore>(folder_.path() / "result");
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<SingleFileStore> store_ = make();
+};
+
+template <typename Bench>
+std::unique_ptr<StoreBench> make_bench() {
+  return std::make_unique<Bench>();
+}
+
+INSTANTIATE_TEST_SUITE_P(Memory, PieceStoreConformance, ::testing::Values(&make_bench<MemoryBench>));
+INSTANTIATE_TEST_SUITE_P(ChunkFolder, PieceStoreConformance, ::testing::Values(&make_bench<ChunkFolderBench>));
+INSTANTIATE_TEST_SUITE_P(SingleFile, PieceStoreConformance, ::testing::Values(&make_bench<SingleFileBench>));
+
+}  // namespace
+}  // namespace shoal::storage::testing
