@@ -29,11 +29,11 @@ class CoursePeer final : public seam::Machine {
     for (const Question& question : connections_.take_questions()) {
       const seam::LookupId lookup(++last_lookup_);
       asked_.emplace(lookup, question.request);
-      connections_.actions().push_back(seam::LookUpPiece{lookup, question.hash});
+      connections_.actions().emplace_back(seam::LookUpPiece{lookup, question.hash});
     }
     if (connections_.is_stopped(now)) {
       is_finished_ = true;
-      connections_.actions().push_back(seam::Finish{});
+      connections_.actions().emplace_back(seam::Finish{});
     }
   }
 

@@ -40,12 +40,14 @@ swarm::Answer make_answer(const std::shared_ptr<const base::Bytes>& message) {
 // tracker::FileInfoAnswers and discovery::Responder.
 class CourseTracker final : public seam::Machine {
  public:
-  CourseTracker(const CourseTrackerOptions& options, tracker::ShareProvider& share)
+  CourseTracker(CourseTrackerOptions options, tracker::ShareProvider& share)
       : connections_(
             {.server = {.serves = course::MessageType::get_file_info, .message_timeout = options.message_timeout},
              .connections_max = options.connections_max}),
         answers_(share, {.validity = options.probe_validity, .timeout = options.probe_timeout}),
-        responder_({.name = options.name, .listening = options.listening, .splits_replies = options.splits_replies}) {}
+        responder_({.name = std::move(options.name),
+                    .listening = options.listening,
+                    .splits_replies = options.splits_replies}) {}
 
   void start(base::Instant) override {}
 
@@ -56,7 +58,7 @@ class CourseTracker final : public seam::Machine {
     if (!connections_.is_stopping()) answer_questions();
     if (connections_.is_stopped(now)) {
       is_finished_ = true;
-      connections_.actions().push_back(seam::Finish{});
+      connections_.actions().emplace_back(seam::Finish{});
     }
   }
 
@@ -113,16 +115,16 @@ class CourseTracker final : public seam::Machine {
       tell(seam::MessageDirection::sent, event.from, std::string(course::to_string(*reply.answered)), reply.detail);
     }
     for (base::Bytes& datagram : reply.datagrams) {
-      connections_.actions().push_back(seam::SendDatagram{event.socket, event.from, std::move(datagram)});
+      connections_.actions().emplace_back(seam::SendDatagram{event.socket, event.from, std::move(datagram)});
     }
   }
 
   void tell(seam::MessageDirection direction, base::Endpoint remote, std::string message, std::string detail) {
-    connections_.actions().push_back(seam::Tell{seam::MessageTrace{.direction = direction,
-                                                                   .is_datagram = true,
-                                                                   .remote = remote,
-                                                                   .message = std::move(message),
-                                                                   .detail = std::move(detail)}});
+    connections_.actions().emplace_back(seam::Tell{seam::MessageTrace{.direction = direction,
+                                                                      .is_datagram = true,
+                                                                      .remote = remote,
+                                                                      .message = std::move(message),
+                                                                      .detail = std::move(detail)}});
   }
 
   ServerConnections connections_;
@@ -135,7 +137,7 @@ class CourseTracker final : public seam::Machine {
 }  // namespace
 
 std::unique_ptr<seam::Machine> make_course_tracker(CourseTrackerOptions options, tracker::ShareProvider& share) {
-  return std::make_unique<CourseTracker>(options, share);
+  return std::make_unique<CourseTracker>(std::move(options), share);
 }
 
 }  // namespace shoal::roles

@@ -33,9 +33,9 @@ void ServerConnections::serve(seam::ConnId conn, Act act) {
 void ServerConnections::on_accepted(const seam::Accepted& event) {
   if (is_stopping() || connections_.size() >= options_.connections_max) {
     const std::string why = is_stopping() ? "stopping" : "too many connections";
-    actions_.push_back(seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::debug,
-                                                  .text = "refused " + event.remote.to_string() + ": " + why}});
-    actions_.push_back(seam::Close{event.conn});
+    actions_.emplace_back(seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::debug,
+                                                     .text = "refused " + event.remote.to_string() + ": " + why}});
+    actions_.emplace_back(seam::Close{event.conn});
     return;
   }
   const auto [place, is_new] = connections_.try_emplace(
@@ -112,7 +112,7 @@ void ServerConnections::list_deadline(seam::ConnId conn, Connection& connection)
 }
 
 void ServerConnections::close(Connections::iterator found) {
-  actions_.push_back(seam::Close{found->first});
+  actions_.emplace_back(seam::Close{found->first});
   if (found->second.listed_deadline) deadlines_.erase({*found->second.listed_deadline, found->first});
   connections_.erase(found);
 }

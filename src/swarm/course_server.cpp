@@ -70,8 +70,8 @@ void CourseServer::on_output_drained(base::Instant now, seam::Actions& actions) 
 
 void CourseServer::on_deadline(base::Instant now, seam::Actions& actions) {
   if (!deadline_ || now < *deadline_) return;
-  actions.push_back(seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::debug,
-                                               .text = remote_.to_string() + " stopped inside a request; closing"}});
+  actions.emplace_back(seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::debug,
+                                                  .text = remote_.to_string() + " stopped inside a request; closing"}});
   on_input_ended(now, actions);
 }
 
@@ -129,7 +129,7 @@ void CourseServer::advance(base::Instant now, seam::Actions& actions) {
   set_deadline(now);
   if (is_reading_paused_ && wants_input()) {
     is_reading_paused_ = false;
-    actions.push_back(seam::ResumeReading{conn_});
+    actions.emplace_back(seam::ResumeReading{conn_});
   }
   SHOAL_AUDIT_CHECK(queue_.size() <= options_->requests_queued_max);
   SHOAL_AUDIT_CHECK(unsent_answers_ <= kUnsentAnswersMax);
@@ -156,14 +156,14 @@ void CourseServer::take_requests(seam::Actions& actions) {
 void CourseServer::enqueue(const course::Frame& frame, seam::Actions& actions) {
   const auto type = frame ? course::check_message(frame->header, frame->body) : std::unexpected(frame.error());
   if (!type) {
-    actions.push_back(
+    actions.emplace_back(
         trace(seam::MessageDirection::received, remote_, kMalformed, std::string(course::to_string(type.error()))));
     return enqueue_error(ErrorCode::invalid_message_format);
   }
   Queued queued;
   if (*type == MessageType::get_chunk) queued.hash = *course::parse_get_chunk_body(frame->body);
-  actions.push_back(trace(seam::MessageDirection::received, remote_, course::to_string(*type),
-                          *type == MessageType::get_chunk ? queued.hash.to_hex() : ""));
+  actions.emplace_back(trace(seam::MessageDirection::received, remote_, course::to_string(*type),
+                             *type == MessageType::get_chunk ? queued.hash.to_hex() : ""));
   if (*type != options_->serves) return enqueue_error(ErrorCode::invalid_request);
   if (options_->welcomes_pipelining) queued.reserved = frame->header.reserved & course::kPipeliningBit;
   queue_.push_back(std::move(queued));
@@ -190,15 +190,15 @@ void CourseServer::send_answers(seam::Actions& actions) {
 
 void CourseServer::send(Answer answer, seam::Actions& actions) {
   const auto type = static_cast<MessageType>(answer.head.at(1));
-  actions.push_back(trace(seam::MessageDirection::sent, remote_, course::to_string(type), describe(type, answer)));
+  actions.emplace_back(trace(seam::MessageDirection::sent, remote_, course::to_string(type), describe(type, answer)));
   if (answer.rest) {
-    actions.push_back(seam::SendPiece{.conn = conn_,
-                                      .header = std::move(answer.head),
-                                      .piece = std::move(answer.rest),
-                                      .padding_bytes = answer.padding_bytes});
+    actions.emplace_back(seam::SendPiece{.conn = conn_,
+                                         .header = std::move(answer.head),
+                                         .piece = std::move(answer.rest),
+                                         .padding_bytes = answer.padding_bytes});
   } else {
     SHOAL_CHECK(answer.padding_bytes == 0);
-    actions.push_back(seam::Send{.conn = conn_, .bytes = std::move(answer.head)});
+    actions.emplace_back(seam::Send{.conn = conn_, .bytes = std::move(answer.head)});
   }
 }
 

@@ -37,7 +37,7 @@ void PeerProbes::forget_old(base::Instant now) {
 void PeerProbes::on_connected(seam::ConnId conn, base::Instant now, seam::Actions& actions) {
   const auto probe = take_probe(conn);
   if (!probe) return;
-  actions.push_back(seam::Close{conn});
+  actions.emplace_back(seam::Close{conn});
   end(probe->peer, true, now);
   dial_waiting(now, actions);
 }
@@ -54,7 +54,7 @@ void PeerProbes::on_deadline_reached(base::Instant now, seam::Actions& actions) 
   while (!under_way_.empty() && under_way_.front().deadline <= now) {
     const Probe probe = under_way_.front();
     under_way_.pop_front();
-    actions.push_back(seam::Close{probe.conn});
+    actions.emplace_back(seam::Close{probe.conn});
     end(probe.peer, false, now);
   }
   dial_waiting(now, actions);
@@ -72,7 +72,7 @@ void PeerProbes::dial_waiting(base::Instant now, seam::Actions& actions) {
     const seam::ConnId conn(next_conn_);
     next_conn_ += 2;  // odd: dialled by us
     under_way_.push_back({conn, peer, now + options_.timeout});
-    actions.push_back(seam::Dial{conn, peer});
+    actions.emplace_back(seam::Dial{conn, peer});
   }
 }
 
