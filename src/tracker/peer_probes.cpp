@@ -1,6 +1,7 @@
 #include "tracker/peer_probes.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/check.hpp"
 
@@ -38,7 +39,7 @@ void PeerProbes::on_connected(seam::ConnId conn, base::Instant now, seam::Action
   const auto probe = take_probe(conn);
   if (!probe) return;
   actions.emplace_back(seam::Close{conn});
-  end(probe->peer, true, now);
+  end(probe->peer, true, now, actions);
   dial_waiting(now, actions);
 }
 
@@ -46,7 +47,7 @@ void PeerProbes::on_connect_failed(seam::ConnId conn, seam::NetError error, base
   const auto probe = take_probe(conn);
   if (!probe) return;
   // `other` is our own trouble, such as no descriptor left: it says nothing about the peer.
-  end(probe->peer, error == seam::NetError::other, now);
+  end(probe->peer, error == seam::NetError::other, now, actions);
   dial_waiting(now, actions);
 }
 
@@ -55,7 +56,7 @@ void PeerProbes::on_deadline_reached(base::Instant now, seam::Actions& actions) 
     const Probe probe = under_way_.front();
     under_way_.pop_front();
     actions.emplace_back(seam::Close{probe.conn});
-    end(probe.peer, false, now);
+    end(probe.peer, false, now, actions);
   }
   dial_waiting(now, actions);
 }
@@ -84,9 +85,15 @@ std::optional<PeerProbes::Probe> PeerProbes::take_probe(seam::ConnId conn) {
   return probe;
 }
 
-void PeerProbes::end(base::Endpoint address, bool accepts, base::Instant now) {
+void PeerProbes::end(base::Endpoint address, bool accepts, base::Instant now, seam::Actions& actions) {
   const auto found = peers_.find(address);
   SHOAL_CHECK(found != peers_.end() && found->second.is_probe_begun);
+  if (accepts != found->second.accepts) {
+    const std::string_view what =
+        accepts ? " accepts connections again" : " accepts no connections: only told for what nobody else has";
+    actions.emplace_back(
+        seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::info, .text = address.to_string().append(what)}});
+  }
   found->second = {.is_probe_begun = false, .accepts = accepts, .probed = now};
   ended_.push_back(address);
 }

@@ -67,7 +67,8 @@ class PeerProbes {
   void dial_waiting(base::Instant now, seam::Actions& actions);
   // Takes the probe off the list.
   [[nodiscard]] std::optional<Probe> take_probe(seam::ConnId conn);
-  void end(base::Endpoint peer, bool accepts, base::Instant now);
+  // Tells an operator when a peer went or came back.
+  void end(base::Endpoint peer, bool accepts, base::Instant now, seam::Actions& actions);
 
   PeerProbesOptions options_;
   std::unordered_map<base::Endpoint, Peer> peers_;

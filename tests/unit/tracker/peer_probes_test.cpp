@@ -110,6 +110,26 @@ TEST_F(PeerProbesTest, ForgetsPeersNobodyAskedAboutForLong) {
   EXPECT_TRUE(probes.accepts(kAlice)) << "nothing is known of it any more";
 }
 
+TEST_F(PeerProbesTest, SaysOnceWhenAPeerWentAndWhenItCameBack) {
+  std::vector<std::string> notes;
+  for (const bool accepts : {true, false, false, true, true}) {
+    actions.clear();
+    EXPECT_FALSE(ask(kAlice));
+    const seam::ConnId conn = dials().at(0).conn;
+    if (accepts) {
+      probes.on_connected(conn, now, actions);
+    } else {
+      probes.on_connect_failed(conn, seam::NetError::refused, now, actions);
+    }
+    for (const seam::Tell& tell : testing::all_of<seam::Tell>(actions)) {
+      notes.push_back(std::get<seam::NoteTrace>(tell.trace).text);
+    }
+    now += seconds(2);
+  }
+  EXPECT_EQ(notes, (std::vector<std::string>{"10.0.0.2:8001 accepts no connections: only told for what nobody else has",
+                                             "10.0.0.2:8001 accepts connections again"}));
+}
+
 TEST_F(PeerProbesTest, IgnoresConnectionsThatAreNotItsOwn) {
   probes.on_connected(seam::ConnId(7), now, actions);
   probes.on_connect_failed(seam::ConnId(9), seam::NetError::refused, now, actions);
