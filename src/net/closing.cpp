@@ -35,11 +35,11 @@ void ClosingConnections::add(Descriptor socket, SendQueue queue, bool waits_for_
 void ClosingConnections::hurry() {
   patience_ = kPatienceAtEnd;
   const SteadyClock::time_point now = SteadyClock::now();
-  for (auto& [key, connection] : connections_) {
+  for (auto& [id, connection] : connections_) {
     connection.queue.drop_not_begun();
     connection.final_deadline = std::min(connection.final_deadline, now + patience_.total);
     note_progress(connection);
-    asio::post(loop_, [this, key = key] { turn(key); });
+    asio::post(loop_, [this, key = id] { turn(key); });
   }
 }
 

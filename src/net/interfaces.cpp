@@ -1,7 +1,8 @@
 #include "net/interfaces.hpp"
 
 #include <ifaddrs.h>
-#include <net/if.h>
+#include <linux/if.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <memory>

@@ -25,8 +25,11 @@ constexpr int kOneThread = 1;
 bool is_about(const seam::Event& event, seam::ConnId conn) {
   return std::visit(
       [conn](const auto& happened) {
-        if constexpr (requires { happened.conn; }) return happened.conn == conn;
-        return false;
+        if constexpr (requires { happened.conn; }) {
+          return happened.conn == conn;
+        } else {
+          return false;
+        }
       },
       event);
 }

@@ -17,11 +17,14 @@ bool is_exclusive(const StoreAction& action) {
 
 // Of an action that is not exclusive.
 seam::WriteId write_of(const StoreAction& action) {
+  SHOAL_CHECK(!is_exclusive(action));
   return std::visit(
-      [](const auto& job) -> seam::WriteId {
-        if constexpr (requires { job.write; }) return job.write;
-        SHOAL_CHECK(!"an exclusive action names no piece");
-        return {};
+      [](const auto& job) {
+        if constexpr (requires { job.write; }) {
+          return job.write;
+        } else {
+          return seam::WriteId{};
+        }
       },
       action);
 }

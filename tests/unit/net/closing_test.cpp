@@ -92,7 +92,6 @@ TEST_F(ClosingTest, DoesNotKeepAUserWaitingForIdleConnections) {
   std::vector<Counterpart> counterparts;
   for (int i = 0; i < 20; ++i) counterparts.emplace_back(listening_);
   int accepted = 0;
-  base::Instant finished_at;
   on_accepted([&](FakeMachine& self, seam::ConnId) {
     if (++accepted == 20) self.finish();
   });
