@@ -126,6 +126,11 @@ StoreResult<bool> ChunkFolderStore::complete(seam::WriteId write) {
     state = std::move(node.mapped());
   }
   if (state->written_bytes != state->size_bytes || state->hasher.finish() != state->hash) return false;
+  {
+    // A second source was slower: the chunk is there. Its file stays as it is, a peer may be serving it.
+    const std::lock_guard guard(mutex_);
+    if (verified_.contains(state->hash)) return true;
+  }
   const auto version = state->file.rename_to(ChunkFolder::file_name(state->hash));
   if (!version) return std::unexpected(version.error());
   const std::lock_guard guard(mutex_);

@@ -60,8 +60,12 @@ SysResult<PlainFile> Folder::open_plain(const std::string& name, int flags) cons
 }
 
 StoreResult<UniqueFd> Folder::create(const std::string& name) const {
-  remove(name);
-  UniqueFd fd(::openat(fd_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  UniqueFd fd(::openat(fd_.get(), name.c_str(), kFlags, 0666));
+  if (!fd.is_open() && errno == EEXIST) {
+    remove(name);
+    fd = UniqueFd(::openat(fd_.get(), name.c_str(), kFlags, 0666));
+  }
   if (!fd.is_open()) return std::unexpected(store_error(errno, "create", path_of(name)));
   return fd;
 }

@@ -1,11 +1,13 @@
 #include "storage/known_file.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 
 namespace shoal::storage {
 namespace {
+
+// How much of a file is hashed to find out the size of its pieces.
+constexpr std::uint64_t kGuessBytesMax = 64u << 20;
 
 // The multiple of the highest power of `base` that lies in [low, high].
 std::uint64_t roundest(std::uint64_t low, std::uint64_t high, std::uint64_t base) {
@@ -19,16 +21,16 @@ std::uint64_t roundest(std::uint64_t low, std::uint64_t high, std::uint64_t base
   return best;
 }
 
-// Sizes a piece may have when `count` of them, the last one shorter or equal, make a file of this size: people cut at
-// round numbers, or in equal parts.
+// Sizes a piece may have when `count` of them, the last one shorter or equal, make a file of this size. People cut at
+// round numbers or in equal parts; all possible sizes are tried where that is little work.
 std::vector<std::uint64_t> likely_piece_sizes(std::uint64_t size_bytes, std::uint64_t count) {
   if (count == 1) return {size_bytes};
   const std::uint64_t low = (size_bytes + count - 1) / count;
   const std::uint64_t high = (size_bytes - 1) / (count - 1);
   if (low > high) return {};
-  std::vector<std::uint64_t> sizes = {roundest(low, high, 2)};
-  for (const std::uint64_t size : {roundest(low, high, 10), low}) {
-    if (std::ranges::find(sizes, size) == sizes.end()) sizes.push_back(size);
+  std::vector<std::uint64_t> sizes = {roundest(low, high, 2), roundest(low, high, 10), low};
+  if (high - low < kGuessBytesMax / high) {
+    for (std::uint64_t size = low; size <= high; ++size) sizes.push_back(size);
   }
   return sizes;
 }
