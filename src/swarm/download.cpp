@@ -47,7 +47,7 @@ class Download::Impl {
 
   std::vector<Request> take_requests(base::Instant now);
   [[nodiscard]] std::optional<base::Instant> next_deadline() const;
-  [[nodiscard]] DownloadState state() const;
+  [[nodiscard]] DownloadState state();
   [[nodiscard]] const PieceTable& table() const { return table_; }
   [[nodiscard]] double measured_rate(SourceId id, base::Instant now) const;
 
@@ -148,6 +148,7 @@ void Download::Impl::on_piece_mismatched(SourceId id, base::PieceIndex piece) {
 }
 
 std::vector<Request> Download::Impl::take_requests(base::Instant now) {
+  table_.reclassify_all();
   if (must_replan_ || now >= replan_at_) replan(now);
   std::vector<Request> requests;
   for (std::uint32_t slot = 0; slot < sources_.size(); ++slot) {
@@ -160,9 +161,8 @@ void Download::Impl::ask(SourceSlot slot, base::Instant now, std::vector<Request
   DownloadSource& source = sources_[slot.value];
   const double piece_bytes = table_.mean_size().value_or(1);
   const double remaining_s = base::to_seconds(end_at_ - now);
-  while (source.has_room(piece_bytes, remaining_s)) {
-    const std::optional<ClassId> group = plan_.pick(slot);
-    if (!group) return;
+  while (const std::optional<ClassId> group = plan_.pick(slot)) {
+    if (!source.has_room(piece_bytes, remaining_s)) return;
     const base::PieceIndex piece = table_.lowest_open(*group);
     if (table_.is_doubled(piece) && holder_end_s(piece) * kDoublingShare < plan_.busy_s(slot) + plan_.piece_s(slot)) {
       table_.end_doubling(piece);
@@ -265,7 +265,8 @@ std::optional<base::Instant> Download::Impl::next_deadline() const {
   return replan_at_;
 }
 
-DownloadState Download::Impl::state() const {
+DownloadState Download::Impl::state() {
+  table_.reclassify_all();
   if (table_.unverified() == 0) return DownloadState::done;
   return table_.hopeless() == table_.unverified() ? DownloadState::incomplete : DownloadState::running;
 }

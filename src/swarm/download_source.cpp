@@ -10,7 +10,9 @@ namespace {
 
 // Our own side may take this long to send the next request.
 constexpr double kReactionSeconds = 0.002;
-// The spare request is sent only when it ends within this share of what remains: later it could be missing elsewhere.
+// While the end is far, this much is under way, and a whole piece at least, so that no hiccup leaves the source idle.
+constexpr double kSpareBytes = 64 * 1024;
+// "Far": it ends within this share of what remains. Later it could be missing elsewhere.
 constexpr double kSpareShare = 0.5;
 // A delay that was measured anew counts this much.
 constexpr double kDelayWeight = 0.5;
@@ -23,15 +25,15 @@ double DownloadSource::left_bytes() const {
   return sum;
 }
 
-// Requests cannot be taken back, so no more are sent than keep the source busy: what it gives until a new request can
-// have an effect, twice, and one piece to spare while the end is far.
+// Requests cannot be taken back, so no more are sent than keep the source busy: twice what it gives until a new request
+// can have an effect, and something to spare while the end is far.
 bool DownloadSource::has_room(double piece_bytes, double remaining_s) const {
   if (outstanding.empty()) return true;
   if (outstanding.size() >= queue_depth || !delay_s || rate_bytes_per_s <= 0) return false;
   const double left = left_bytes();
   if (left < rate_bytes_per_s * (2 * *delay_s + kReactionSeconds)) return true;
-  const bool is_spare_harmless = left + piece_bytes < kSpareShare * remaining_s * rate_bytes_per_s;
-  return is_spare_harmless && left < rate_bytes_per_s * 2 * *delay_s + piece_bytes;
+  const bool is_end_far = left + piece_bytes < kSpareShare * remaining_s * rate_bytes_per_s;
+  return is_end_far && left < std::max(kSpareBytes, piece_bytes);
 }
 
 void DownloadSource::on_requested(base::PieceIndex piece, double expected_bytes, base::Instant now) {

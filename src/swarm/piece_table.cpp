@@ -7,22 +7,6 @@
 
 namespace shoal::swarm {
 
-namespace {
-
-std::vector<SourceSlot> with(std::span<const SourceSlot> owners, SourceSlot added) {
-  std::vector<SourceSlot> result(owners.begin(), owners.end());
-  result.insert(std::ranges::lower_bound(result, added), added);
-  return result;
-}
-
-std::vector<SourceSlot> without(std::span<const SourceSlot> owners, SourceSlot removed) {
-  std::vector<SourceSlot> result(owners.begin(), owners.end());
-  std::erase(result, removed);
-  return result;
-}
-
-}  // namespace
-
 PieceTable::PieceTable(std::uint32_t piece_count, std::span<const base::PieceIndex> not_wanted, Plan& plan,
                        base::Rng rng)
     : plan_(plan), rng_(std::move(rng)), pieces_(piece_count) {
@@ -38,75 +22,27 @@ PieceTable::PieceTable(std::uint32_t piece_count, std::span<const base::PieceInd
 }
 
 SourceSlot PieceTable::add_source(std::span<const base::PieceIndex> listed) {
-  const SourceSlot slot = plan_.add_source();
   Source& source = sources_.emplace_back();
   source.key = rng_.next();
   source.is_listed.resize(pieces_.size());
   source.is_denied.resize(pieces_.size());
-  std::vector<std::uint32_t> listed_in(classes_.size());
   for (const base::PieceIndex piece : listed) {
-    if (piece.value >= pieces_.size() || source.is_listed[piece.value]) continue;
-    source.is_listed[piece.value] = true;
-    if (is_unverified(pieces_[piece.value])) ++listed_in[pieces_[piece.value].group.value];
+    if (piece.value < pieces_.size()) source.is_listed[piece.value] = true;
   }
-  std::vector<Split> splits(listed_in.size());
-  for (std::uint32_t id = 0; id < splits.size(); ++id) {
-    if (classes_[id].members > 0) splits[id] = split_for(ClassId(id), slot, listed_in[id]);
-  }
-  for (std::uint32_t index = 0; index < pieces_.size(); ++index) {
-    const base::PieceIndex piece(index);
-    if (!is_unverified(pieces_[index])) continue;
-    if (pieces_[index].is_doubled) {
-      reclassify(piece);
-    } else if (pieces_[index].group.value < splits.size()) {
-      const Split& split = splits[pieces_[index].group.value];
-      move(piece, source.is_listed[index] ? split.listed_to : split.others_to);
-    }
-  }
-  return slot;
+  is_stale_ = true;
+  return plan_.add_source();
 }
 
-// A class that moves as a whole only changes its owners, so that many sources with everything cost little.
-PieceTable::Split PieceTable::split_for(ClassId id, SourceSlot added, std::uint32_t listed) {
-  const ClassKind kind = classes_[id.value].kind;
-  const std::uint32_t members = classes_[id.value].members;
-  Split split{.listed = listed, .listed_to = id, .others_to = id};
-  if (kind == ClassKind::doubled) return split;
-  const std::vector<SourceSlot> owners = with(plan_.owners(id), added);
-  if (kind == ClassKind::listed) {
-    if (listed > 0) split.listed_to = listed == members ? change_whole(id, owners) : find_or_make(kind, owners);
-    if (listed == members) split.others_to = split.listed_to;
-    return split;
-  }
-  if (listed > 0) split.listed_to = find_or_make(ClassKind::listed, {added});
-  if (listed < members) {
-    split.others_to = listed == 0 && id != kNobody ? change_whole(id, owners) : find_or_make(kind, owners);
-  }
-  return split;
+void PieceTable::remove_source(SourceSlot source) {
+  sources_[source.value].can_give = false;
+  is_stale_ = true;
 }
 
-void PieceTable::remove_source(SourceSlot slot) {
-  sources_[slot.value].can_give = false;
-  std::vector<std::optional<ClassId>> moves_to(classes_.size());
-  std::vector<bool> is_scattered(classes_.size());
-  for (std::uint32_t index = 0; index < moves_to.size(); ++index) {
-    const ClassId id(index);
-    if (classes_[index].members == 0 || !plan_.is_owner(id, slot)) continue;
-    std::vector<SourceSlot> owners = without(plan_.owners(id), slot);
-    if (classes_[index].kind == ClassKind::unlisted || (classes_[index].kind == ClassKind::listed && !owners.empty())) {
-      moves_to[index] = change_whole(id, std::move(owners));
-    } else {
-      is_scattered[index] = true;
-    }
-  }
+void PieceTable::reclassify_all() {
+  if (!is_stale_) return;
+  is_stale_ = false;
   for (std::uint32_t index = 0; index < pieces_.size(); ++index) {
-    const std::uint32_t group = pieces_[index].group.value;
-    if (!is_unverified(pieces_[index]) || group >= moves_to.size()) continue;
-    if (moves_to[group]) {
-      move(base::PieceIndex(index), *moves_to[group]);
-    } else if (is_scattered[group]) {
-      reclassify(base::PieceIndex(index));
-    }
+    if (is_unverified(pieces_[index])) reclassify(base::PieceIndex(index));
   }
 }
 
@@ -259,8 +195,10 @@ void PieceTable::move(base::PieceIndex piece, ClassId to) {
 
 void PieceTable::reclassify(base::PieceIndex piece) {
   const Piece& entry = pieces_[piece.value];
-  std::vector<SourceSlot> listed;
-  std::vector<SourceSlot> others;
+  std::vector<SourceSlot>& listed = listed_scratch_;
+  std::vector<SourceSlot>& others = others_scratch_;
+  listed.clear();
+  others.clear();
   for (std::uint32_t slot = 0; slot < sources_.size(); ++slot) {
     const Source& source = sources_[slot];
     if (!source.can_give || source.is_denied[piece.value]) continue;
@@ -268,8 +206,7 @@ void PieceTable::reclassify(base::PieceIndex piece) {
     (source.is_listed[piece.value] ? listed : others).emplace_back(slot);
   }
   const ClassKind kind = listed.empty() ? ClassKind::unlisted : ClassKind::listed;
-  std::vector<SourceSlot>& owners = listed.empty() ? others : listed;
-  move(piece, find_or_make(entry.is_doubled ? ClassKind::doubled : kind, std::move(owners)));
+  move(piece, find_or_make(entry.is_doubled ? ClassKind::doubled : kind, listed.empty() ? others : listed));
 }
 
 // One piece less in this class; an empty one is given back.
@@ -290,30 +227,17 @@ std::uint64_t PieceTable::key_of(ClassKind kind, std::span<const SourceSlot> own
   return key;
 }
 
-ClassId PieceTable::find_or_make(ClassKind kind, std::vector<SourceSlot> owners) {
+ClassId PieceTable::find_or_make(ClassKind kind, std::span<const SourceSlot> owners) {
   const std::uint64_t key = key_of(kind, owners);
   const auto known = by_key_.find(key);
   if (known != by_key_.end() && classes_[known->second.value].kind == kind &&
       std::ranges::equal(plan_.owners(known->second), owners)) {
     return known->second;
   }
-  const ClassId id = plan_.make_class(kind, std::move(owners));
+  const ClassId id = plan_.make_class(kind, {owners.begin(), owners.end()});
   if (id.value >= classes_.size()) classes_.resize(id.value + 1);
   classes_[id.value] = Class{.kind = kind, .key = key, .members = 0, .open = 0, .heap = {}};
   by_key_[key] = id;
-  return id;
-}
-
-// All pieces of a class get these owners: the class itself changes, unless there is one like that already.
-ClassId PieceTable::change_whole(ClassId id, std::vector<SourceSlot> owners) {
-  const ClassKind kind = classes_[id.value].kind;
-  const std::uint64_t key = key_of(kind, owners);
-  if (id == kNobody || by_key_.contains(key)) return find_or_make(kind, std::move(owners));
-  const auto named = by_key_.find(classes_[id.value].key);
-  if (named != by_key_.end() && named->second == id) by_key_.erase(named);
-  classes_[id.value].key = key;
-  by_key_[key] = id;
-  plan_.set_owners(id, std::move(owners));
   return id;
 }
 

@@ -6,7 +6,8 @@
 // A piece's possible owners are the sources that list it and have not been denied for it; when none is left, every
 // source that has not been denied for it.
 //
-// Costs: a request or an answer O(log pieces + owners), a refusal O(sources), a source that comes or goes O(pieces).
+// Costs: a request or an answer O(log pieces + owners), a refusal O(sources). When sources come or go, every piece is
+// classified anew, once for all that came and went together: O(pieces * sources) bits.
 #pragma once
 
 #include <array>
@@ -33,6 +34,8 @@ class PieceTable {
   SourceSlot add_source(std::span<const base::PieceIndex> listed);
   // It can give nothing any more. What was requested of it stays requested until end_request().
   void remove_source(SourceSlot source);
+  // After either and before anything is requested or asked about classes; costs nothing when it is not needed.
+  void reclassify_all();
   // The source has not got this piece, or gave wrong bytes for it.
   void deny(SourceSlot source, base::PieceIndex piece);
 
@@ -93,13 +96,6 @@ class PieceTable {
     std::vector<bool> is_listed;
     std::vector<bool> is_denied;
   };
-  // Where the pieces of a class go when a source comes: those it lists, and the others.
-  struct Split {
-    std::uint32_t listed = 0;
-    ClassId listed_to;
-    ClassId others_to;
-  };
-
   [[nodiscard]] bool is_unverified(const Piece& piece) const { return piece.is_wanted && !piece.is_verified; }
   void update(base::PieceIndex piece);
   void set_open(base::PieceIndex piece, bool is_open);
@@ -107,9 +103,7 @@ class PieceTable {
   void reclassify(base::PieceIndex piece);
   void leave(ClassId id);
   [[nodiscard]] std::uint64_t key_of(ClassKind kind, std::span<const SourceSlot> owners) const;
-  ClassId find_or_make(ClassKind kind, std::vector<SourceSlot> owners);
-  ClassId change_whole(ClassId id, std::vector<SourceSlot> owners);
-  [[nodiscard]] Split split_for(ClassId id, SourceSlot added, std::uint32_t listed);
+  ClassId find_or_make(ClassKind kind, std::span<const SourceSlot> owners);
 
   Plan& plan_;
   base::Rng rng_;
@@ -117,9 +111,12 @@ class PieceTable {
   std::vector<Class> classes_;  // by ClassId, as in the plan
   std::vector<Source> sources_;
   std::unordered_map<std::uint64_t, ClassId> by_key_;
+  bool is_stale_ = false;  // sources came or went since the pieces were classified
   std::uint32_t unverified_ = 0;
   std::uint32_t sized_ = 0;
   double sized_bytes_ = 0;
+  std::vector<SourceSlot> listed_scratch_;
+  std::vector<SourceSlot> others_scratch_;
 };
 
 }  // namespace shoal::swarm

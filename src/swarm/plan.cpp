@@ -66,17 +66,11 @@ ClassId Plan::make_class(ClassKind kind, std::vector<SourceSlot> owners) {
 }
 
 void Plan::free_class(ClassId id) {
-  SHOAL_CHECK(unassign_all(id) == 0);
+  const Class& group = classes_[id.value];
+  SHOAL_CHECK(group.waiting == 0 &&
+              std::ranges::all_of(group.assigned, [](std::uint32_t count) { return count == 0; }));
   classes_[id.value] = Class{};
   free_.push_back(id);
-}
-
-void Plan::set_owners(ClassId id, std::vector<SourceSlot> owners) {
-  const std::uint32_t count = unassign_all(id);
-  Class& group = classes_[id.value];
-  group.assigned.assign(owners.size(), 0);
-  group.owners = std::move(owners);
-  put(id, count);
 }
 
 bool Plan::is_owner(ClassId id, SourceSlot source) const {
@@ -232,17 +226,6 @@ void Plan::change(ClassId id, std::size_t position, std::int64_t difference) {
   } else if (group.assigned[position] == 0) {
     source.classes.erase(rank_of(group, id));
   }
-}
-
-std::uint32_t Plan::unassign_all(ClassId id) {
-  Class& group = classes_[id.value];
-  std::uint32_t count = std::exchange(group.waiting, 0);
-  for (std::size_t position = 0; position < group.owners.size(); ++position) {
-    const std::uint32_t assigned = group.assigned[position];
-    change(id, position, -std::int64_t{assigned});
-    count += assigned;
-  }
-  return count;
 }
 
 // Like water into vessels that are connected: first what fits below a common level, then piece by piece to whoever

@@ -46,7 +46,6 @@ class Plan {
   // `owners` sorted.
   ClassId make_class(ClassKind kind, std::vector<SourceSlot> owners);
   void free_class(ClassId id);  // it has no open piece
-  void set_owners(ClassId id, std::vector<SourceSlot> owners);
   [[nodiscard]] std::span<const SourceSlot> owners(ClassId id) const { return classes_[id.value].owners; }
   [[nodiscard]] bool is_owner(ClassId id, SourceSlot source) const;
 
@@ -90,7 +89,6 @@ class Plan {
   [[nodiscard]] static Rank rank_of(const Class& group, ClassId id) { return {group.kind, group.owners.size(), id}; }
   [[nodiscard]] static std::size_t position_of(const Class& group, SourceSlot source);
   void change(ClassId id, std::size_t position, std::int64_t difference);
-  std::uint32_t unassign_all(ClassId id);
   void pour(ClassId id, std::uint32_t count);
   bool improve_from(SourceSlot first, std::vector<bool>& is_settled);
   void hand_over(SourceSlot from, SourceSlot to, std::uint32_t count);

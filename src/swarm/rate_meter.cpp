@@ -26,7 +26,11 @@ double RateMeter::rate_bytes_per_s(base::Instant now) const {
   const double busy = busy_seconds_since_update(now);
   const double kept = std::exp(-busy / memory_s());
   const double seconds = seconds_ * kept + memory_s() * (1 - kept);
-  return seconds > 0 ? bytes_ * kept / seconds : 0;
+  if (seconds <= 0) return 0;
+  // A silence much longer than any lately is likely to go on. It is not remembered: the next payload ends it.
+  const double usual_pause = std::max(pause_s_, kPauseMinSeconds);
+  const double unusual = std::max(0.0, since_payload_s_ + busy - kPausesUsual * usual_pause);
+  return bytes_ * kept / seconds * std::exp(-unusual / usual_pause);
 }
 
 // It grows with the age, so that the first burst is forgotten soon and later the rate is smooth.

@@ -29,6 +29,8 @@ class RateMeter {
   static constexpr double kMemoryMinSeconds = 0.15;
   static constexpr double kMemoryUsualSeconds = 0.6;
   static constexpr double kMemoryMaxSeconds = 2.0;
+  static constexpr double kPauseMinSeconds = 0.05;
+  static constexpr double kPausesUsual = 4;
 
   [[nodiscard]] double memory_s() const;
   [[nodiscard]] double busy_seconds_since_update(base::Instant now) const;
