@@ -38,7 +38,7 @@ bool is_about(const seam::Event& event, seam::ConnId conn) {
 
 class Runner::Impl final : public EventSink {
  public:
-  explicit Impl(RunnerOptions options)
+  explicit Impl(RunnerOptions options) noexcept
       : options_(std::move(options)),
         loop_(kOneThread),
         signals_(loop_),
@@ -244,6 +244,7 @@ void Runner::Impl::carry_out(seam::Send& action) {
 }
 
 void Runner::Impl::carry_out(seam::SendPiece& action) {
+  SHOAL_CHECK(action.piece != nullptr);
   const std::uint64_t piece_bytes = action.piece->size_bytes();
   connections_.send(action.conn, {.head = std::move(action.header),
                                   .piece = std::move(action.piece),
@@ -264,7 +265,7 @@ void Runner::Impl::carry_out(seam::LookUpPiece& action) {
   workers_->look_up(action);
 }
 
-Runner::Runner(RunnerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Runner::Runner(RunnerOptions options) noexcept : impl_(std::make_unique<Impl>(std::move(options))) {}
 Runner::~Runner() = default;
 
 std::expected<base::Endpoint, NetFailure> Runner::listen_tcp(base::Endpoint local) {

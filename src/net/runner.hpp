@@ -5,6 +5,8 @@
 // threads call the store and the library and nothing else. Buffers come home on the machine's thread, all of them
 // before run() returns.
 //
+// Making one lets the process have as many open files as it may, and ignores SIGPIPE.
+//
 // Always holds: events reach the machine one at a time, never from inside one of its own calls; actions are carried out
 // in their order; no exception leaves this module.
 #pragma once
@@ -35,7 +37,8 @@ struct RunnerOptions {
 
 class Runner {
  public:
-  explicit Runner(RunnerOptions options);
+  // A kernel that has not even an epoll left ends the program.
+  explicit Runner(RunnerOptions options) noexcept;
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

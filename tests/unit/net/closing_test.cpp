@@ -66,7 +66,7 @@ TEST_F(ClosingTest, SendsWhatIsQueuedBeforeItCloses) {
 }
 
 TEST_F(ClosingTest, CompletesTheMessageUnderWayAtTheEndOfARunAndBeginsNoOther) {
-  const std::string content = noise(16'000'000);
+  const std::string content = noise(8'000'000);
   on_accepted([&](FakeMachine& self, seam::ConnId conn) {
     for (int i = 0; i < 2; ++i) {
       self.want(seam::SendPiece{.conn = conn,
