@@ -199,6 +199,14 @@ TEST(CoursePeer, ForgetsTheDeadlineOfARequestThatCameInTime) {
   EXPECT_EQ(peer.machine().next_deadline(), std::nullopt);
 }
 
+TEST(CoursePeer, ForgetsTheDeadlineOfAConnectionThatIsLost) {
+  Peer peer({.message_timeout = seconds(60)});
+  const seam::ConnId conn = peer.accept();
+  peer.send(conn, testing::from_hex("0104"));
+  peer.reset(conn);
+  EXPECT_EQ(peer.machine().next_deadline(), std::nullopt);
+}
+
 // Thousands of idle connections share one place to read into; of their own they hold next to nothing.
 TEST(CoursePeer, KeepsThousandsOfIdleConnectionsOnOneScratch) {
   Peer peer;

@@ -337,6 +337,21 @@ TEST(CourseServer, StopsReadingWhenItsQueueIsFullAndResumesWhenThereIsRoom) {
   EXPECT_TRUE(talk.server().begin_read());
 }
 
+TEST(CourseServer, DoesNotReadMoreBeforeItTookWhatItHasRead) {
+  Talk talk({.requests_queued_max = 2});
+  talk.is_library_quick = false;
+  talk.says(joined({get_hello(), get_hello(), get_hello(), get_hello()}));
+  for (int answered = 0; answered < 2; ++answered) {
+    EXPECT_FALSE(talk.server().begin_read()) << answered;
+    const auto question = talk.questions.front();
+    talk.questions.pop_front();
+    talk.looks_up(question);
+  }
+  EXPECT_EQ(talk.resumes, 0);
+  talk.looks_up(talk.questions.front());
+  EXPECT_EQ(talk.resumes, 1);
+}
+
 TEST(CourseServer, BoundsTheErrorsThatAwaitAClientThatSendsRubbishAndReadsNothing) {
   Talk talk({.requests_queued_max = 4});
   talk.is_sending_quick = false;

@@ -121,6 +121,24 @@ TEST_F(FileInfoAnswersTest, AnswersFromOneEncodedMessageWhileItIsValid) {
   EXPECT_EQ(dials(), 0u);
 }
 
+TEST_F(FileInfoAnswersTest, KeepsTheMessagesOfSeveralKindsOfAskers) {
+  const AskId remote = ask(kRemote);
+  probe_results({kAlice, kBob});
+  const AskId local = ask(kLocal);
+  EXPECT_EQ(told.at(ask(kRemote).request), told.at(remote.request));
+  EXPECT_EQ(told.at(ask(kLocal).request), told.at(local.request));
+  EXPECT_EQ(answers.views_kept(), 2u);
+}
+
+TEST_F(FileInfoAnswersTest, TellsApartAskersOnThisHostAndOnOthersThatCameToTheSameAddress) {
+  share.set({kLoopback});
+  const AskId remote = ask(kRemote);
+  const AskId here = ask({kRemote.local, kRemote.local});
+  probe_results({});
+  EXPECT_EQ(peers_told(remote), (std::vector<base::Endpoint>{{kRemote.local, kLoopback.port}}));
+  EXPECT_EQ(peers_told(here), std::vector{kLoopback});
+}
+
 TEST_F(FileInfoAnswersTest, ProbesAgainAfterTheValidityAndNoticesAPeerThatWentAndCame) {
   const AskId first = ask();
   probe_results({kAlice, kBob});
