@@ -21,9 +21,8 @@ constexpr base::Duration kReplanMin = std::chrono::milliseconds(1);
 constexpr base::Duration kReplanMax = std::chrono::milliseconds(50);
 // Rates below this are silence; the plan divides by them.
 constexpr double kRateMin = 1e-3;
-// Hand-overs in one go, for each source and in all: the rest waits for the next time.
-constexpr std::uint32_t kMovesPerSource = 8;
-constexpr std::uint32_t kMovesMax = 512;
+// One hand-over costs up to sources^2 steps. What does not fit into this waits for the next look at the plan.
+constexpr std::size_t kReplanStepsMax = 4'000'000;
 
 }  // namespace
 
@@ -161,8 +160,9 @@ void Download::Impl::ask(SourceSlot slot, base::Instant now, std::vector<Request
   DownloadSource& source = sources_[slot.value];
   const double piece_bytes = table_.mean_size().value_or(1);
   const double remaining_s = base::to_seconds(end_at_ - now);
-  while (const std::optional<ClassId> group = plan_.pick(slot)) {
-    if (!source.has_room(piece_bytes, remaining_s)) return;
+  while (plan_.assigned(slot) > 0 && source.has_room(piece_bytes, remaining_s)) {
+    const std::optional<ClassId> group = plan_.pick(slot);
+    SHOAL_CHECK(group);
     const base::PieceIndex piece = table_.lowest_open(*group);
     if (table_.is_doubled(piece) && holder_end_s(piece) * kDoublingShare < plan_.busy_s(slot) + plan_.piece_s(slot)) {
       table_.end_doubling(piece);
@@ -176,8 +176,8 @@ void Download::Impl::ask(SourceSlot slot, base::Instant now, std::vector<Request
 
 void Download::Impl::replan(base::Instant now) {
   set_rates(now);
-  const auto moves_max = std::min(kMovesMax, kMovesPerSource * static_cast<std::uint32_t>(sources_.size()) + 1);
-  plan_.rebalance(moves_max);
+  const std::size_t steps = std::max<std::size_t>(1, sources_.size() * sources_.size());
+  plan_.rebalance(static_cast<std::uint32_t>(std::max<std::size_t>(1, kReplanStepsMax / steps)));
   if (is_rate_known_) double_late_pieces();
   must_replan_ = false;
   const double end_s = std::min(plan_.end_s(), 1e6);

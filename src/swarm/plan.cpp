@@ -13,6 +13,9 @@ namespace {
 
 // Differences below this share are rounding, not an improvement.
 constexpr double kNoise = 1e-9;
+// The classes with the fewest owners are compared by their owners' speed, so many owners in all. Enough for every class
+// that 8 sources can make.
+constexpr std::size_t kOwnersWeighedMax = 1024;
 
 }  // namespace
 
@@ -114,9 +117,21 @@ void Plan::take(ClassId id, SourceSlot slot) {
 }
 
 std::optional<ClassId> Plan::pick(SourceSlot slot) const {
-  const Source& source = sources_[slot.value];
-  if (source.classes.empty()) return std::nullopt;
-  return std::get<ClassId>(*source.classes.begin());
+  const std::set<Rank>& ranks = sources_[slot.value].classes;
+  std::optional<ClassId> slowest;
+  double slowest_rate = 0;
+  std::size_t weighed = 0;
+  for (const auto& [kind, owner_count, id] : ranks) {
+    if (kind != std::get<ClassKind>(*ranks.begin()) || weighed >= kOwnersWeighedMax) break;
+    weighed += owner_count;
+    double rate = 0;  // pieces per second of all owners together
+    for (const SourceSlot owner : classes_[id.value].owners) rate += 1 / sources_[owner.value].piece_s;
+    if (!slowest || rate < slowest_rate) {
+      slowest = id;
+      slowest_rate = rate;
+    }
+  }
+  return slowest;
 }
 
 double Plan::end_s(SourceSlot slot) const {

@@ -57,7 +57,8 @@ class Plan {
   // Carries out chains of hand-overs until none helps, at most `moves_max`. False: there may be more.
   bool rebalance(std::uint32_t moves_max);
 
-  // From which class this source should take its next piece: the one with the fewest owners of those assigned to it.
+  // From which class this source should take its next piece: of those assigned to it the scarcest, that is the one
+  // whose owners together are slowest. Whatever changes later, these have the least help.
   [[nodiscard]] std::optional<ClassId> pick(SourceSlot source) const;
   [[nodiscard]] double busy_s(SourceSlot source) const { return sources_[source.value].busy_s; }
   [[nodiscard]] double piece_s(SourceSlot source) const { return sources_[source.value].piece_s; }
@@ -69,7 +70,7 @@ class Plan {
   [[nodiscard]] double end_s() const;
 
  private:
-  using Rank = std::tuple<ClassKind, std::size_t, ClassId>;  // kind, owners, id: what to take first
+  using Rank = std::tuple<ClassKind, std::size_t, ClassId>;  // kind, owners, id: roughly what to take first
 
   struct Source {
     bool is_ready = false;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -315,6 +316,66 @@ TEST(Download, FinishesDespiteALiar) {
   const FluidResult result = run(50, 65536, peers);
   EXPECT_EQ(result.state, DownloadState::done);
   EXPECT_EQ(result.asked.at(0).size(), 3u);
+}
+
+TEST(Download, EndsWellWhateverSourcesDo) {
+  // Sources interrupt, return, refuse, lie and go at random; the last one has everything and stays.
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    base::Rng rng(seed);
+    const auto piece_count = static_cast<std::uint32_t>(1 + rng.below(60));
+    const auto source_count = static_cast<std::uint32_t>(2 + rng.below(6));
+    const std::uint32_t honest = source_count - 1;
+    Download download({.piece_count = piece_count, .not_wanted = {}, .queue_depth_max = 8}, rng.fork());
+    base::Instant now{};
+    std::vector<std::deque<base::PieceIndex>> asked(source_count);
+    std::vector<bool> is_gone(source_count);
+    for (std::uint32_t source = 0; source < source_count; ++source) {
+      std::vector<base::PieceIndex> listed;
+      for (std::uint32_t piece = 0; piece < piece_count; ++piece) {
+        if (rng.chance(0.5)) listed.emplace_back(piece);
+      }
+      download.add_source(SourceId(source), listed, now);
+      download.on_source_ready(SourceId(source), now);
+      download.on_queue_depth_changed(SourceId(source), static_cast<std::uint32_t>(1 + rng.below(8)), now);
+    }
+    for (int turn = 0; turn < 20'000 && download.state() == DownloadState::running; ++turn) {
+      now += milliseconds(rng.below(20));
+      for (const Request& request : download.take_requests(now)) {
+        ASSERT_FALSE(is_gone[request.source.value]);
+        ASSERT_FALSE(download.is_piece_settled(request.piece));
+        ASSERT_EQ(std::ranges::count(asked[request.source.value], request.piece), 0);
+        asked[request.source.value].push_back(request.piece);
+      }
+      const auto index = static_cast<std::uint32_t>(rng.below(source_count));
+      const SourceId source(index);
+      if (is_gone[index]) continue;
+      if (index != honest && rng.chance(0.02)) {
+        is_gone[index] = rng.chance(0.2);
+        asked[index].clear();
+        is_gone[index] ? download.on_source_gone(source, now) : download.on_source_interrupted(source, now);
+        continue;
+      }
+      download.on_source_ready(source, now);
+      if (asked[index].empty()) continue;
+      const base::PieceIndex piece = asked[index].front();
+      asked[index].pop_front();
+      if (index != honest && rng.chance(0.2)) {
+        download.on_piece_refused(source, piece, now);
+        continue;
+      }
+      download.on_piece_sized(source, piece, 1000, now);
+      download.on_payload(source, 1000, now);
+      const bool was_settled = download.is_piece_settled(piece);
+      download.on_piece_received(source, piece, now);
+      if (was_settled) continue;
+      if (index != honest && rng.chance(0.1)) {
+        download.on_piece_mismatched(source, piece, now);
+      } else {
+        download.on_piece_verified(source, piece, now);
+      }
+    }
+    EXPECT_EQ(download.state(), DownloadState::done) << "seed " << seed;
+  }
 }
 
 // --- How much is asked ahead ---

@@ -91,7 +91,7 @@ TEST(Plan, GoesOnLaterWhereItHadToStop) {
   EXPECT_EQ(plan.end_s(), 150);
 }
 
-TEST(Plan, TakesWhatFewestCanGiveFirst) {
+TEST(Plan, TakesWhatOnlyThisSourceCanGiveFirst) {
   Plan plan;
   add_ready(plan, {1, 1});
   const ClassId common = plan.make_class(ClassKind::listed, slots({0, 1}));
@@ -100,6 +100,26 @@ TEST(Plan, TakesWhatFewestCanGiveFirst) {
   plan.put(own, 1);
   EXPECT_EQ(plan.pick(SourceSlot(0)), own);
   plan.take(own, SourceSlot(0));
+  EXPECT_EQ(plan.pick(SourceSlot(0)), common);
+}
+
+TEST(Plan, TakesFirstWhatItSharesWithASlowSource) {
+  Plan plan;
+  add_ready(plan, {1, 1, 5});
+  const ClassId with_fast = plan.make_class(ClassKind::listed, slots({0, 1}));
+  const ClassId with_slow = plan.make_class(ClassKind::listed, slots({0, 2}));
+  plan.put(with_fast, 10);
+  plan.put(with_slow, 10);
+  EXPECT_EQ(plan.pick(SourceSlot(0)), with_slow);
+}
+
+TEST(Plan, TakesDoubledPiecesLast) {
+  Plan plan;
+  add_ready(plan, {1, 1});
+  const ClassId doubled = plan.make_class(ClassKind::doubled, slots({0}));
+  const ClassId common = plan.make_class(ClassKind::unlisted, slots({0, 1}));
+  plan.put(doubled, 1);
+  plan.put(common, 10);
   EXPECT_EQ(plan.pick(SourceSlot(0)), common);
 }
 
