@@ -211,6 +211,7 @@ TEST(CoursePeer, ForgetsTheDeadlineOfAConnectionThatIsLost) {
 TEST(CoursePeer, KeepsThousandsOfIdleConnectionsOnOneScratch) {
   Peer peer;
   std::vector<seam::ConnId> idle;
+  idle.reserve(5000);
   for (int i = 0; i < 5000; ++i) idle.push_back(peer.accept());
   const std::byte* scratch = peer.machine().next_read(idle.front()).spans[0].data();
   for (const seam::ConnId conn : idle) {
@@ -224,6 +225,7 @@ TEST(CoursePeer, KeepsRequestsApartThatArriveInPiecesOnManyConnections) {
   Peer peer;
   const base::Bytes request = get_hello();
   std::vector<seam::ConnId> conns;
+  conns.reserve(20);
   for (int i = 0; i < 20; ++i) conns.push_back(peer.accept());
   for (const std::byte part : request) {
     for (const seam::ConnId conn : conns) peer.send(conn, {part});

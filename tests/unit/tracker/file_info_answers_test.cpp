@@ -30,7 +30,7 @@ struct FixedShare final : ShareProvider {
 };
 
 class FileInfoAnswersTest : public ::testing::Test {
- protected:
+ public:
   FileInfoAnswersTest() { share.set({kAlice, kBob}); }
 
   AskId ask(const course::Asker& asker = kRemote) {

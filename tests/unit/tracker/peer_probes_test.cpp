@@ -14,7 +14,7 @@ constexpr base::Endpoint kAlice{{0x0a000002}, 8001};
 constexpr base::Endpoint kBob{{0x0a000003}, 8002};
 
 class PeerProbesTest : public ::testing::Test {
- protected:
+ public:
   bool ask(base::Endpoint peer) { return probes.is_known_or_begin(peer, now, actions); }
   std::vector<seam::Dial> dials() { return testing::all_of<seam::Dial>(actions); }
   std::vector<seam::Close> closes() { return testing::all_of<seam::Close>(actions); }
