@@ -105,6 +105,7 @@ TEST_F(FileInfoAnswersTest, WaitsNoLongerThanTheProbeTimeout) {
 
 TEST_F(FileInfoAnswersTest, LetsAllThatAskMeanwhileShareTheProbes) {
   std::vector<AskId> ids;
+  ids.reserve(100);
   for (int i = 0; i < 100; ++i) ids.push_back(ask());
   EXPECT_EQ(dials(), 2u);
   probe_results({kAlice});
@@ -194,6 +195,7 @@ TEST_F(FileInfoAnswersTest, KeepsFewViewsHoweverManyAddressesItIsAskedAt) {
 
 TEST_F(FileInfoAnswersTest, AnswersEveryoneWhenMoreViewsAreWaitedForThanAreKept) {
   std::vector<AskId> ids;
+  ids.reserve(20);
   for (std::uint32_t i = 0; i < 20; ++i) ids.push_back(ask({{0x0a000009}, {0x0a010000 + i}}));
   probe_results({kAlice});
   for (const AskId id : ids) EXPECT_EQ(peers_told(id), std::vector{kAlice});
