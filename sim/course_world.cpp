@@ -69,6 +69,8 @@ class CourseWorld {
         break;
       }
       queue_.step();
+      if (client_.is_spinning()) fail("the client spins");
+      if (std::ranges::any_of(hosts_, [](const auto& host) { return host->is_spinning(); })) fail("a server spins");
       if (client_.finish() && !is_end_handled_) on_client_end();
     }
     result_.virtual_seconds = base::to_seconds(queue_.now().time_since_epoch());

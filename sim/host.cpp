@@ -20,6 +20,8 @@ void SimHost::boot(std::unique_ptr<seam::Machine> machine) {
   finish_.reset();
   store_broken_ = false;
   disk_free_ = queue_.now();
+  wake_at_.reset();
+  wakes_at_once_ = 0;
   network_.set_up(options_.address, true);
   is_draining_ = true;
   machine_->start(queue_.now());
@@ -65,12 +67,19 @@ void SimHost::drain() {
 
 void SimHost::schedule_deadline() {
   const std::optional<base::Instant> deadline = machine_->next_deadline();
-  if (!deadline) return;
-  queue_.at(*deadline, [this, life = life_] {
-    if (life != life_ || !is_running()) return;
-    const std::optional<base::Instant> due = machine_->next_deadline();
-    if (due && *due <= queue_.now()) give(seam::DeadlineReached{});
-  });
+  if (!deadline || (wake_at_ && *wake_at_ <= *deadline)) return;
+  wake_at_ = std::max(*deadline, queue_.now());
+  queue_.at(*wake_at_, [this, life = life_, when = *wake_at_] { wake(life, when); });
+}
+
+void SimHost::wake(std::uint64_t life, base::Instant when) {
+  if (life != life_ || !is_running() || wake_at_ != when) return;
+  wake_at_.reset();
+  const std::optional<base::Instant> due = machine_->next_deadline();
+  if (!due || *due > queue_.now()) return schedule_deadline();
+  wakes_at_once_ = when == last_wake_ ? wakes_at_once_ + 1 : 0;
+  last_wake_ = when;
+  if (!is_spinning()) give(seam::DeadlineReached{});
 }
 
 std::optional<seam::ConnId> SimHost::conn_of(EndId end) const {

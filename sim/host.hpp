@@ -46,6 +46,8 @@ class SimHost : public HostPort {
   [[nodiscard]] const std::optional<seam::Finish>& finish() const { return finish_; }
   [[nodiscard]] base::Instant finished_at() const { return finished_at_; }
   [[nodiscard]] base::Ipv4Address address() const { return options_.address; }
+  // It asked to be woken again and again without time moving on: in the world that is a core at full load.
+  [[nodiscard]] bool is_spinning() const { return wakes_at_once_ > kWakesAtOnceMax; }
   [[nodiscard]] bool is_running() const { return machine_ != nullptr && !finish_; }
 
   void on_accepted(EndId end, base::Endpoint local, base::Endpoint remote) override;
@@ -57,6 +59,8 @@ class SimHost : public HostPort {
   void on_datagram(std::uint16_t local_port, base::Endpoint from, base::Bytes bytes) override;
 
  private:
+  static constexpr int kWakesAtOnceMax = 1000;
+
   struct Connection {
     EndId end;
     bool input_ended = false;
@@ -66,6 +70,7 @@ class SimHost : public HostPort {
   void give(seam::Event event);
   void drain();
   void schedule_deadline();
+  void wake(std::uint64_t life, base::Instant when);
   void schedule_read(seam::ConnId conn);
   void read(seam::ConnId conn);
   std::optional<seam::ConnId> conn_of(EndId end) const;
@@ -110,6 +115,9 @@ class SimHost : public HostPort {
   std::map<std::uint16_t, seam::SocketId> sockets_;  // by local port
   std::uint16_t next_datagram_port_ = 50000;
   base::Instant disk_free_{};
+  std::optional<base::Instant> wake_at_;  // a wake-up is queued for then
+  base::Instant last_wake_{};
+  int wakes_at_once_ = 0;  // without time moving on
 };
 
 }  // namespace shoal::sim

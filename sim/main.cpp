@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -17,6 +18,15 @@
 namespace {
 
 using shoal::sim::BrokenRule;
+
+// A broken check ends the program: the signal handler still has to name the world.
+volatile std::sig_atomic_t has_world = 0;
+std::uint64_t current_seed = 0;
+
+void name_world(int) {
+  if (has_world != 0)
+    fmt::print(stderr, "seed {} failed; repeat it: shoal-sim --seed {} --verbose\n", current_seed, current_seed);
+}
 
 struct Options {
   std::uint64_t seeds = 1;
@@ -33,6 +43,8 @@ int play_worlds(const Options& options) {
   if (options.is_verbose) run.log = [](const std::string& line) { fmt::print("{}\n", line); };
   double virtual_seconds = 0;
   for (std::uint64_t seed = options.from; seed < options.from + options.seeds; ++seed) {
+    current_seed = seed;
+    has_world = 1;
     const shoal::sim::CoursePlan plan = shoal::sim::draw_course_plan(seed);
     if (options.is_verbose) fmt::print("{}", plan.describe());
     shoal::sim::CourseRunResult result = shoal::sim::run_course_world(plan, run);
@@ -64,6 +76,7 @@ int measure_speed(const Options& options) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::signal(SIGABRT, name_world);
   CLI::App app("plays random worlds of Shoal in virtual time", "shoal-sim");
   Options options;
   options.from = std::random_device{}();
