@@ -220,6 +220,7 @@ void CourseDownload::blame_piece(SourceId id, PieceIndex piece, bool is_certain,
 void CourseDownload::lose(SourceId id, Failure failure, Instant now) {
   Source& source = at(id);
   if (std::exchange(source.is_ready, false)) download_.on_source_interrupted(id, now);
+  download_.on_queue_depth_changed(id, 1, now);  // a new connection has to welcome pipelining anew
   // A peer that was connected once does not count as refusing.
   if (failure.fate == SourceFate::refused && source.record.was_connected) failure.fate = SourceFate::failed;
   source.record.fate = failure.fate;
@@ -296,7 +297,7 @@ std::optional<Instant> CourseDownload::next_deadline() const {
     if (other && (!next || *other < *next)) next = other;
   };
   for (const Source& source : sources_) consider(source.session ? source.session->next_deadline() : source.deadline);
-  if (!drain_ends_) consider(download_.next_deadline());
+  if (!drain_ends_ && download_.state() == swarm::DownloadState::running) consider(download_.next_deadline());
   if (drain_ends_ && is_anything_open()) consider(drain_ends_);
   return next;
 }
