@@ -122,6 +122,7 @@ class CourseClient final : public seam::Machine {
   }
 
   void advance_download(Instant now) {
+    collect(download_->take_actions());  // first: what is abandoned must be so before the file is made
     if (phase_ == Phase::downloading) {
       const auto state = download_->state();
       if (state != CourseDownload::State::running) {
@@ -136,9 +137,9 @@ class CourseClient final : public seam::Machine {
                                              .first_of = plan_.first_of});
         }
         download_->close(now);
+        collect(download_->take_actions());
       }
     }
-    collect(download_->take_actions());
     if (phase_ != Phase::finishing || download_->is_anything_open()) return;
     if (failure_) {
       finish(std::move(*failure_));
