@@ -32,7 +32,7 @@ struct CourseClientOptions {
   std::vector<base::Endpoint> extra_peers;            // --peer: asked for whatever nobody listed has
 
   bool offers_pipelining = true;                      // section 5, bit 0
-  std::uint32_t chunk_bytes_max = 1u << 30;           // limit of CHUNK (4.6)
+  std::uint32_t chunk_bytes_max = 256u << 20;         // limit of CHUNK (4.6): below what byte-swapped lengths read as
   std::uint32_t file_info_bytes_max = 64u << 20;      // limit of FILE_INFO (4.6)
   base::Duration connect_timeout = std::chrono::seconds(5);
   base::Duration answer_timeout = std::chrono::seconds(10);    // first byte of an awaited answer (4.7)

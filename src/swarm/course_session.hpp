@@ -33,9 +33,9 @@
 namespace shoal::swarm {
 
 struct CourseSessionOptions {
-  base::Endpoint remote;
+  base::Endpoint remote{};
   bool offers_pipelining = true;
-  std::uint32_t chunk_bytes_max = 1u << 30;  // content of one CHUNK
+  std::uint32_t chunk_bytes_max = 256u << 20;  // content of one CHUNK
   base::Duration answer_timeout = std::chrono::seconds(10);
   base::Duration stall_timeout = std::chrono::seconds(10);
 };
