@@ -84,17 +84,25 @@ class Process:
 
     def wait_line(self, word, timeout=READY_TIMEOUT_S, count=1):
         """Wait until `count` lines begin with a word; the rest of the last of them is returned."""
+        what = f"line {count} beginning with {word!r}"
+        return self.wait_matching(lambda line: line.split(" ", 1)[0] == word, what, timeout, count)[len(word) :].strip()
+
+    def wait_matching(self, matches, what, timeout=READY_TIMEOUT_S, count=1):
+        """Wait until `count` lines match; the last of them is returned."""
         deadline = time.monotonic() + timeout
+        seen = 0
         with self._changed:
             while True:
-                found = [line for line in self._lines if line.split(" ", 1)[0] == word]
-                if len(found) >= count:
-                    return found[count - 1][len(word) :].strip()
+                for line in self._lines[seen:]:
+                    count -= matches(line)
+                    if count == 0:
+                        return line
+                seen = len(self._lines)
                 left = deadline - time.monotonic()
                 if self._is_ended or left <= 0:
                     break
                 self._changed.wait(left)
-        raise AssertionError(f"no line {count} beginning with {word!r}\n{self.story()}")
+        raise AssertionError(f"no {what}\n{self.story()}")
 
     def wait_address(self, word="listening"):
         """The (ip, port) a server printed behind a word."""
@@ -116,6 +124,9 @@ class Process:
         return "\n".join(
             [f"$ {' '.join(self.command)}  [{state}]", "--- stdout", *self.stdout[-40:], "--- stderr", self.stderr[-4000:]]
         )
+
+    def signal(self, number):
+        self._child.send_signal(number)
 
     def stop(self):
         """End the program: politely, then not; returns its exit code."""
