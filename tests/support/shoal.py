@@ -13,6 +13,7 @@ COUNTERPARTS = Path(__file__).resolve().parent.parent / "interop" / "counterpart
 
 # Exit codes of the program.
 (DONE, INTERNAL_ERROR, USAGE, NOTHING_FOUND, INCOMPLETE, WRONG_HASH, DISK, TIMED_OUT, REFUSED) = range(9)
+INTERRUPTED = 130
 
 
 def program():
