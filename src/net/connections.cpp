@@ -33,8 +33,7 @@ Connections::Connections(asio::io_context& loop, EventSink& sink)
 Connections::Connection* Connections::insert(seam::ConnId conn, UniqueFd socket) {
   Descriptor descriptor(loop_);
   ErrorCode error;
-  descriptor.assign(socket.get(), error);
-  if (error) return nullptr;
+  if (descriptor.assign(socket.get(), error)) return nullptr;
   (void)socket.release();
   const auto [place, is_new] = connections_.emplace(conn, std::make_unique<Connection>(std::move(descriptor)));
   SHOAL_CHECK(is_new);

@@ -70,8 +70,7 @@ std::expected<base::Endpoint, int> Datagrams::insert(seam::SocketId id, UniqueFd
   if (!bound) return bound;
   Descriptor descriptor(loop_);
   ErrorCode error;
-  descriptor.assign(socket.get(), error);
-  if (error) return std::unexpected(error.value());
+  if (descriptor.assign(socket.get(), error)) return std::unexpected(error.value());
   (void)socket.release();
   scratch_.resize(kDatagramBytesMax);
   const bool is_new =

@@ -42,8 +42,7 @@ std::expected<base::Endpoint, NetFailure> Listener::open(base::Endpoint local) {
   if (!bound) return std::unexpected(failure_of(tried, bound.error()));
   if (::listen(socket.get(), kBacklog) != 0) return std::unexpected(failure_of(tried, errno));
   ErrorCode error;
-  socket_.assign(socket.get(), error);
-  if (error) return std::unexpected(failure_of(tried, error.value()));
+  if (socket_.assign(socket.get(), error)) return std::unexpected(failure_of(tried, error.value()));
   (void)socket.release();
   local_ = *bound;
   return local_;
@@ -55,8 +54,7 @@ void Listener::start(OnAccepted on_accepted) {
 }
 
 void Listener::close() {
-  ErrorCode ignored;
-  socket_.close(ignored);
+  socket_ = Descriptor(loop_);
   retry_timer_.cancel();
 }
 

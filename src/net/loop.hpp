@@ -25,6 +25,8 @@ using Timer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyCl
 // The machine as the rest of net sees it.
 class EventSink {
  public:
+  virtual ~EventSink() = default;
+
   // Only outside of deliver(): the spans are valid until the next one.
   [[nodiscard]] virtual seam::ReadTargets next_read(seam::ConnId conn) = 0;
   // Hands the event to the machine and carries out what it wants; from inside an action, the event waits for its turn.
@@ -32,9 +34,6 @@ class EventSink {
   virtual void deliver(seam::Event&& event) = 0;
   // For whoever listens to traces at debug level.
   virtual void note(std::string text) = 0;
-
- protected:
-  ~EventSink() = default;
 };
 
 }  // namespace shoal::net

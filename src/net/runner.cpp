@@ -49,7 +49,7 @@ class Runner::Impl final : public EventSink {
     raise_open_files_limit();
     // sendfile has no other way of being told not to raise it.
     std::signal(SIGPIPE, SIG_IGN);
-    if (options_.stops_on_signals) wait_for_signal();
+    if (options_.stops_on_signals) catch_signals();
   }
 
   std::expected<base::Endpoint, NetFailure> listen_tcp(base::Endpoint local) { return listener_.open(local); }
@@ -74,6 +74,7 @@ class Runner::Impl final : public EventSink {
   }
 
   void start_workers();
+  void catch_signals();
   void wait_for_signal();
   void on_stop();
   void end(seam::Finish finish);
@@ -155,10 +156,13 @@ void Runner::Impl::start_workers() {
       }});
 }
 
+void Runner::Impl::catch_signals() {
+  ErrorCode error;
+  if (signals_.add(SIGINT, error) || signals_.add(SIGTERM, error)) note("cannot catch signals: " + error.message());
+  wait_for_signal();
+}
+
 void Runner::Impl::wait_for_signal() {
-  ErrorCode ignored;
-  signals_.add(SIGINT, ignored);
-  signals_.add(SIGTERM, ignored);
   signals_.async_wait([this](const ErrorCode& error, int) {
     if (error) return;
     wait_for_signal();
@@ -187,8 +191,8 @@ void Runner::Impl::close_everything() {
   while (!connections_.is_quiet() && !is_hurried_) loop_.run_one();
   connections_.close_now();
   // A job under way may take long: from here on a signal ends the program at once, which harms no stored piece.
-  ErrorCode ignored;
-  signals_.clear(ignored);
+  ErrorCode error;
+  if (signals_.clear(error)) note("cannot let go of signals: " + error.message());
   workers_->stop();
 }
 

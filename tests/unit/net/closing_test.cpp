@@ -90,6 +90,7 @@ TEST_F(ClosingTest, CompletesTheMessageUnderWayAtTheEndOfARunAndBeginsNoOther) {
 
 TEST_F(ClosingTest, DoesNotKeepAUserWaitingForIdleConnections) {
   std::vector<Counterpart> counterparts;
+  counterparts.reserve(20);
   for (int i = 0; i < 20; ++i) counterparts.emplace_back(listening_);
   int accepted = 0;
   on_accepted([&](FakeMachine& self, seam::ConnId) {

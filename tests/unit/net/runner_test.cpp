@@ -1,9 +1,9 @@
 #include "net/runner.hpp"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include <atomic>
+#include <csignal>
 #include <fstream>
 
 #include "unit/net/fake_machine.hpp"
@@ -302,7 +302,7 @@ TEST(Runner, EndsAtOnceWhenItIsAskedToStopTwice) {
 TEST(Runner, TakesATerminationSignalAsARequestToStop) {
   Runner runner({.stops_on_signals = true});
   FakeMachine machine;
-  machine.on_start = [](FakeMachine&) { ::raise(SIGTERM); };
+  machine.on_start = [](FakeMachine&) { std::raise(SIGTERM); };
   EXPECT_EQ(runner.run(machine).message, "stopped");
 }
 
