@@ -1,6 +1,7 @@
 #include "storage/chunk_folder_store.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,7 +29,7 @@ std::unexpected<StoreError> unwritable(const std::string& path, std::string_view
 }  // namespace
 
 struct ChunkFolderStore::Write {
-  base::Sha1Hash hash;
+  std::vector<base::PieceIndex> places;
   std::uint64_t size_bytes = 0;
   TemporaryFile file;
   base::Sha1Hasher hasher;
@@ -41,7 +42,11 @@ ChunkFolderStore::~ChunkFolderStore() = default;
 StoreResult<std::vector<seam::HeldPiece>> ChunkFolderStore::open(const metainfo::Manifest& manifest) {
   writes_.clear();
   verified_.clear();
+  merged_.reset();
+  merges_early_ = true;
+  usual_bytes_ = 0;
   manifest_ = manifest;
+  is_merged_.assign(manifest.pieces.size(), false);
   if (auto prepared = prepare_folder(); !prepared) return std::unexpected(std::move(prepared.error()));
   if (auto checked = check_held(); !checked) return std::unexpected(std::move(checked.error()));
   std::vector<seam::HeldPiece> held;
@@ -92,10 +97,11 @@ StoreResult<void> ChunkFolderStore::check_held() {
 StoreResult<void> ChunkFolderStore::begin(seam::WriteId write, std::vector<base::PieceIndex> places,
                                           std::uint64_t size_bytes) {
   SHOAL_CHECK(folder_ != nullptr && !places.empty());
+  const base::Sha1Hash& hash = manifest_.hash_of(places.front());
+  SHOAL_CHECK(std::ranges::all_of(places, [&](base::PieceIndex place) { return manifest_.hash_of(place) == hash; }));
   auto file = folder_->make_temporary();
   if (!file) return std::unexpected(std::move(file.error()));
-  auto state = std::make_shared<Write>(
-      Write{manifest_.hash_of(places.front()), size_bytes, *std::move(file), base::Sha1Hasher(), 0});
+  auto state = std::make_shared<Write>(Write{std::move(places), size_bytes, *std::move(file), base::Sha1Hasher(), 0});
   const std::lock_guard guard(mutex_);
   const bool is_new = writes_.try_emplace(write, std::move(state)).second;
   SHOAL_CHECK(is_new);
@@ -125,17 +131,54 @@ StoreResult<bool> ChunkFolderStore::complete(seam::WriteId write) {
     SHOAL_CHECK(!node.empty());
     state = std::move(node.mapped());
   }
-  if (state->written_bytes != state->size_bytes || state->hasher.finish() != state->hash) return false;
+  const base::Sha1Hash& hash = manifest_.hash_of(state->places.front());
+  if (state->written_bytes != state->size_bytes || state->hasher.finish() != hash) return false;
   {
     // A second source was slower: the chunk is there. Its file stays as it is, a peer may be serving it.
     const std::lock_guard guard(mutex_);
-    if (verified_.contains(state->hash)) return true;
+    if (verified_.contains(hash)) return true;
   }
-  const auto version = state->file.rename_to(ChunkFolder::file_name(state->hash));
+  const auto version = state->file.rename_to(ChunkFolder::file_name(hash));
   if (!version) return std::unexpected(version.error());
+  merge_early(*state);
   const std::lock_guard guard(mutex_);
-  verified_.insert_or_assign(state->hash, *version);
+  verified_.insert_or_assign(hash, *version);
   return true;
+}
+
+// Copies a verified chunk to where it belongs in the whole file if all chunks but the last are as long as the first one
+// that came, while it is in memory and the network has the time. finish() trusts nothing of this but the copies that
+// turn out to be in the right place.
+void ChunkFolderStore::merge_early(const Write& write) {
+  std::shared_ptr<TemporaryFile> target;
+  std::uint64_t usual_bytes = 0;
+  {
+    const std::lock_guard guard(mutex_);
+    if (!merges_early_) return;
+    if (usual_bytes_ == 0 && !is_last(write.places.front())) usual_bytes_ = write.size_bytes;
+    usual_bytes = usual_bytes_;
+    if (merged_ == nullptr) {
+      auto file = folder_->make_temporary();
+      if (file) merged_ = std::make_shared<TemporaryFile>(*std::move(file));
+    }
+    target = merged_;
+  }
+  std::vector<base::PieceIndex> copied;
+  bool has_failed = target == nullptr;
+  for (const base::PieceIndex place : write.places) {
+    const bool fits = is_last(place) ? usual_bytes > 0 || place.value == 0 : write.size_bytes == usual_bytes;
+    if (!fits || has_failed) continue;
+    has_failed = !copy_range(write.file.fd(), {0, write.size_bytes}, target->fd(), place.value * usual_bytes);
+    copied.push_back(place);
+  }
+  const std::lock_guard guard(mutex_);
+  if (has_failed) {
+    // No room for both, most likely: chunks first. finish() tries again and says what is wrong.
+    merges_early_ = false;
+    merged_.reset();
+  }
+  if (merged_ == nullptr) return;
+  for (const base::PieceIndex place : copied) is_merged_[place.value] = true;
 }
 
 void ChunkFolderStore::abandon(seam::WriteId write) {
@@ -153,21 +196,33 @@ StoreResult<std::string> ChunkFolderStore::finish() {
     places.push_back({total_bytes, found->second.size_bytes});
     total_bytes += found->second.size_bytes;
   }
-  const auto existing = folder_->folder().open_plain(manifest_.name, O_RDONLY);
-  const bool is_there =
-      existing && existing->version.size_bytes == total_bytes && pieces_match(existing->fd.get(), places, manifest_);
-  if (!is_there) {
-    if (auto merged = merge(places); !merged) return std::unexpected(std::move(merged.error()));
+  if (merged_ != nullptr || !is_result_there(places, total_bytes)) {
+    if (auto merged = merge(places, total_bytes); !merged) return std::unexpected(std::move(merged.error()));
   }
   if (auto written = write_ini(); !written) return std::unexpected(std::move(written.error()));
   return folder_->folder().path_of(manifest_.name);
 }
 
-StoreResult<void> ChunkFolderStore::merge(const std::vector<ByteRange>& places) {
-  auto file = folder_->make_temporary();
-  if (!file) return std::unexpected(std::move(file.error()));
+bool ChunkFolderStore::is_result_there(const std::vector<ByteRange>& places, std::uint64_t total_bytes) const {
+  const auto existing = folder_->folder().open_plain(manifest_.name, O_RDONLY);
+  return existing && existing->version.size_bytes == total_bytes && pieces_match(existing->fd.get(), places, manifest_);
+}
+
+StoreResult<void> ChunkFolderStore::merge(const std::vector<ByteRange>& places, std::uint64_t total_bytes) {
+  if (merged_ == nullptr) {
+    is_merged_.assign(places.size(), false);
+    auto file = folder_->make_temporary();
+    if (!file) return std::unexpected(std::move(file.error()));
+    merged_ = std::make_shared<TemporaryFile>(*std::move(file));
+  }
+  const std::shared_ptr<TemporaryFile> file = std::move(merged_);
   for (std::uint32_t i = 0; i < manifest_.piece_count(); ++i) {
+    // Early copies lie at multiples of one size and so never over each other; the ones made now cover the rest.
+    if (is_merged_[i] && places[i].offset == i * usual_bytes_) continue;
     if (auto copied = copy_piece(base::PieceIndex(i), places[i], file->fd()); !copied) return copied;
+  }
+  if (::ftruncate(file->fd(), static_cast<off_t>(total_bytes)) != 0) {
+    return std::unexpected(store_error(errno, "write", folder_->folder().path_of(manifest_.name)));
   }
   if (auto renamed = file->rename_to(manifest_.name); !renamed) return std::unexpected(std::move(renamed.error()));
   return {};

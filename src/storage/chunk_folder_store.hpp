@@ -43,9 +43,12 @@ class ChunkFolderStore final : public PieceStore {
 
   StoreResult<void> prepare_folder();
   StoreResult<void> check_held();
-  StoreResult<void> merge(const std::vector<ByteRange>& places);
+  void merge_early(const Write& write);
+  [[nodiscard]] bool is_result_there(const std::vector<ByteRange>& places, std::uint64_t total_bytes) const;
+  StoreResult<void> merge(const std::vector<ByteRange>& places, std::uint64_t total_bytes);
   StoreResult<void> copy_piece(base::PieceIndex piece, ByteRange place, int target) const;
   StoreResult<void> write_ini();
+  [[nodiscard]] bool is_last(base::PieceIndex piece) const { return piece.value + 1 == manifest_.piece_count(); }
 
   const ChunkFolderStoreOptions options_;
   std::unique_ptr<ChunkFolder> folder_;
@@ -54,6 +57,11 @@ class ChunkFolderStore final : public PieceStore {
   std::mutex mutex_;  // guards what follows
   std::unordered_map<seam::WriteId, std::shared_ptr<Write>> writes_;
   std::unordered_map<base::Sha1Hash, FileVersion> verified_;  // the version of <hash>.bin that was hashed
+  // The whole file while it is being made: see merge_early().
+  std::shared_ptr<TemporaryFile> merged_;
+  bool merges_early_ = true;
+  std::uint64_t usual_bytes_ = 0;  // of the first verified chunk that is not the last; 0: none yet
+  std::vector<bool> is_merged_;    // copied to index * usual_bytes_
 };
 
 }  // namespace shoal::storage

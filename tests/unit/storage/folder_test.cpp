@@ -62,6 +62,26 @@ TEST_F(FolderTest, GivesALockToOneOfManyAtATime) {
   EXPECT_TRUE(names_in(temporary_.path()).empty());
 }
 
+TEST_F(FolderTest, NeverGivesALockToTwoWhileHoldersComeAndGo) {
+  std::atomic<int> holders = 0;
+  std::atomic<bool> was_shared = false;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int held = 0; held < 60;) {
+        const auto lock = LockFile::acquire(folder_, "lock", "it");
+        if (!lock) continue;
+        if (++holders != 1) was_shared = true;
+        std::this_thread::yield();
+        --holders;
+        ++held;
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_FALSE(was_shared);
+}
+
 TEST_F(FolderTest, LeavesAFileAloneThatTookTheLocksName) {
   {
     const auto lock = LockFile::acquire(folder_, "lock", "it");

@@ -136,6 +136,17 @@ TEST_F(SingleFileStoreTest, SurvivesJournalsThatLie) {
   }
 }
 
+TEST_F(SingleFileStoreTest, TakesNoPieceForPlacedWhileItsPlaceIsUnknown) {
+  leave_behind({0});
+  write_file(in(".film.shoal-part"), file_.pieces[5]);
+  write_file(in(".film.shoal-journal"), journal() + "usual 0\npart 5 700\n");
+  SingleFileStore store(output());
+  EXPECT_EQ(store.open(file_.manifest), std::vector<seam::HeldPiece>{});
+  put_all(store);
+  ASSERT_TRUE(store.finish());
+  EXPECT_TRUE(read_file(output()) == file_.whole());
+}
+
 TEST_F(SingleFileStoreTest, GoesOnAfterAJournalLineWasCutShort) {
   leave_behind({0, 2});
   write_file(in(".film.shoal-journal"), journal() + "part 1 10");

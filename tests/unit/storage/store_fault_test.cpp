@@ -100,6 +100,35 @@ TEST_P(StoreFault, SaysThatTheDiskIsFullAndGoesOnWhenThereIsRoom) {
   EXPECT_TRUE(read_file(result()) == file.whole());
 }
 
+TEST(ChunkFolderStoreOnAFullDisk, KeepsChunksThatFitThoughTheWholeFileDoesNotAndMakesItLater) {
+  const TemporaryFolder folder;
+  const CutFile file = CutFile::regular(4, 100'000, 50'000);
+  const auto store = kChunkFolder.make(folder.path());
+  ASSERT_TRUE(store->open(file.manifest));
+  {
+    const FileSizeLimit limit(150'000);
+    for (std::uint32_t i = 0; i < 4; ++i) put(*store, file, i);
+    const auto finished = store->finish();
+    ASSERT_FALSE(finished);
+    EXPECT_EQ(finished.error().kind, seam::StoreErrorKind::disk_full);
+  }
+  ASSERT_TRUE(store->finish());
+  EXPECT_TRUE(read_file(folder.path() / kChunkFolder.result) == file.whole());
+}
+
+TEST(ChunkFolderStoreOnAFullDisk, TrustsNoCopyThatDidNotFit) {
+  const TemporaryFolder folder;
+  const CutFile file = CutFile::regular(4, 100'000, 50'000);
+  const auto store = kChunkFolder.make(folder.path());
+  ASSERT_TRUE(store->open(file.manifest));
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const FileSizeLimit limit(i == 2 ? 150'000 : RLIM_INFINITY);
+    put(*store, file, i);
+  }
+  ASSERT_TRUE(store->finish());
+  EXPECT_TRUE(read_file(folder.path() / kChunkFolder.result) == file.whole());
+}
+
 TEST_P(StoreFault, DoesNotCountAPieceOfWhichAWriteFailed) {
   const CutFile file = CutFile::regular(2, 100'000, 50'000);
   const auto store = make_store();
