@@ -38,10 +38,12 @@ std::string escape(std::string_view text) {
   return escaped;
 }
 
-void draw_arrow(std::string& text, std::string_view self, const Exchange& exchange, const seam::MessageTrace& message) {
+constexpr std::string_view kSelfId = "self";
+
+void draw_arrow(std::string& text, const Exchange& exchange, const seam::MessageTrace& message) {
   const bool is_sent = message.direction == seam::MessageDirection::sent;
-  const std::string_view from = is_sent ? self : std::string_view(exchange.participant);
-  const std::string_view to = is_sent ? std::string_view(exchange.participant) : self;
+  const std::string_view from = is_sent ? kSelfId : std::string_view(exchange.participant);
+  const std::string_view to = is_sent ? std::string_view(exchange.participant) : kSelfId;
   const std::string_view arrow = message.is_datagram ? "-)" : (exchange.answer == &message ? "-->>" : "->>");
   std::string label = message.message;
   if (!message.detail.empty()) label += " " + message.detail;
@@ -49,12 +51,12 @@ void draw_arrow(std::string& text, std::string_view self, const Exchange& exchan
   fmt::format_to(std::back_inserter(text), "    {}{}{}: {}\n", from, arrow, to, escape(label));
 }
 
-void draw(std::string& text, std::string_view self, const Exchange& exchange) {
+void draw(std::string& text, const Exchange& exchange) {
   if (exchange.count > 1) {
     fmt::format_to(std::back_inserter(text), "    loop {} times\n", exchange.count);
   }
-  if (exchange.request != nullptr) draw_arrow(text, self, exchange, *exchange.request);
-  if (exchange.answer != nullptr) draw_arrow(text, self, exchange, *exchange.answer);
+  if (exchange.request != nullptr) draw_arrow(text, exchange, *exchange.request);
+  if (exchange.answer != nullptr) draw_arrow(text, exchange, *exchange.answer);
   if (exchange.count > 1) text += "    end\n";
 }
 
@@ -62,16 +64,19 @@ void draw(std::string& text, std::string_view self, const Exchange& exchange) {
 
 void SequenceDiagram::on_trace(const seam::Trace& trace) {
   if (const auto* message = std::get_if<seam::MessageTrace>(&trace)) {
-    messages_.push_back({*message, participant_of(*message)});
+    const std::string name = name_of(message->remote);
+    const auto [known, is_new] = ids_.try_emplace(name, fmt::format("p{}", ids_.size() + 1));
+    if (is_new) participants_.push_back(name);
+    messages_.push_back({*message, known->second});
   } else if (const auto* tracker = std::get_if<seam::TrackerTrace>(&trace)) {
     names_.try_emplace(tracker->tracker, "tracker " + tracker->tracker.to_string());
   }
 }
 
-std::string SequenceDiagram::participant_of(const seam::MessageTrace& trace) const {
-  if (trace.remote.address == base::Ipv4Address::limited_broadcast()) return "everybody";
-  const auto found = names_.find(trace.remote);
-  return found != names_.end() ? found->second : trace.remote.to_string();
+std::string SequenceDiagram::name_of(const base::Endpoint& remote) const {
+  if (remote.address == base::Ipv4Address::limited_broadcast()) return "everybody";
+  const auto found = names_.find(remote);
+  return found != names_.end() ? found->second : remote.to_string();
 }
 
 std::string SequenceDiagram::render() const {
@@ -108,17 +113,20 @@ std::string SequenceDiagram::render() const {
   }
 
   std::string text = "sequenceDiagram\n";
-  fmt::format_to(std::back_inserter(text), "    participant {}\n", self_);
+  fmt::format_to(std::back_inserter(text), "    participant {} as {}\n", kSelfId, escape(self_));
+  for (const std::string& name : participants_) {
+    fmt::format_to(std::back_inserter(text), "    participant {} as {}\n", ids_.at(name), escape(name));
+  }
   for (const std::vector<std::size_t>& run : runs) {
     if (run.size() <= kShownRunMax) {
-      for (const std::size_t index : run) draw(text, self_, exchanges[index]);
+      for (const std::size_t index : run) draw(text, exchanges[index]);
       continue;
     }
     Exchange folded = exchanges[run.front()];
     folded.count = static_cast<std::uint32_t>(run.size());
     const Exchange& last = exchanges[run.back()];
     folded.last_detail = last.request != nullptr ? last.request->detail : last.answer->detail;
-    draw(text, self_, folded);
+    draw(text, folded);
   }
   return text;
 }

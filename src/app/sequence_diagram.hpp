@@ -27,13 +27,16 @@ class SequenceDiagram {
   // Everything exchanged with one participant is folded on its own, in the order it began.
   struct Message {
     seam::MessageTrace trace;
-    std::string participant;
+    std::string participant;  // its id
   };
 
-  [[nodiscard]] std::string participant_of(const seam::MessageTrace& trace) const;
+  [[nodiscard]] std::string name_of(const base::Endpoint& remote) const;
 
   std::string self_;
   std::map<base::Endpoint, std::string> names_;
+  // Ids stand for names in the diagram's arrows, because a ':' would end them.
+  std::map<std::string, std::string> ids_;
+  std::vector<std::string> participants_;  // names, in order of appearance
   std::vector<Message> messages_;
 };
 
