@@ -34,7 +34,7 @@ struct ClientOptions {
   std::string output;
   std::string sequence_diagram;
   bool no_pipelining = false;
-  std::string chunk_limit = "1G";
+  std::string chunk_limit = "256M";
   std::string file_info_limit = "64M";
   double answer_timeout_s = 10;
   double stall_timeout_s = 10;

@@ -86,8 +86,7 @@ std::string describe_owners(const SplitCommand& command, const storage::SplitFil
 
 std::optional<std::string> find_bad_peer_name(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    const bool is_plain = course::safe_file_name(name) == name && name.find_first_of(",[]\r\n") == std::string::npos;
-    if (!is_plain || name == "tracker" || std::ranges::count(names, name) > 1) return name;
+    if (!course::is_peer_name(name) || std::ranges::count(names, name) > 1) return name;
   }
   return std::nullopt;
 }
@@ -106,8 +105,9 @@ ExitCode run_split(const SplitCommand& command) {
         fmt::format("--peers {}: peers need distinct plain names, without '/' or ',', and not \"tracker\"", *bad));
   }
   const std::string name = fs::path(command.file).filename().string();
-  if (course::safe_file_name(name) != name) {
-    return fail(command.common, ExitCode::usage, fmt::format("{}: not a file with a name to share", command.file));
+  if (!course::fits_file_ini(name)) {
+    return fail(command.common, ExitCode::usage,
+                fmt::format("{}: file.ini cannot hold this name; give the file a plain one", command.file));
   }
   if (const auto provided = provide_peers(folder, command.peers); !provided) {
     return fail(command.common, ExitCode::usage, provided.error());
