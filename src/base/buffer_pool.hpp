@@ -22,13 +22,15 @@ class Buffer {
  public:
   Buffer() = default;
   Buffer(Buffer&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), slab_(std::move(other.slab_)), size_(other.size_) {}
+      : pool_(std::exchange(other.pool_, nullptr)),
+        slab_(std::move(other.slab_)),
+        size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     if (this != &other) {
       release();
       pool_ = std::exchange(other.pool_, nullptr);
       slab_ = std::move(other.slab_);
-      size_ = other.size_;
+      size_ = std::exchange(other.size_, 0);
     }
     return *this;
   }
@@ -83,6 +85,7 @@ inline void Buffer::release() {
   --pool_->in_use_;
   pool_->free_.push_back(std::move(slab_));
   pool_ = nullptr;
+  size_ = 0;
 }
 
 }  // namespace shoal::base
