@@ -2,7 +2,7 @@
 
 import unittest
 
-from support.cases import expanded, for_each
+from support.cases import expanded, for_each, themselves
 from support.course import read_result_ini, some_bytes
 from support.network import enter_fresh_network
 from support.processes import wait_until
@@ -142,7 +142,7 @@ class Results(StepsCase):
             self.run_tool("merge", "--dir", client.home, "--name", client.name, "--output", self.root / "merged")
             self.assertEqual((self.root / "merged").read_bytes(), course.content)
 
-    @for_each(**{layout: layout for layout in LAYOUTS})
+    @for_each(**themselves(*LAYOUTS))
     def test_nobody_is_contacted_when_all_is_there(self, layout):
         course = self.split(some_bytes(10_500), "1000")
         peers = self.start_servers(course)

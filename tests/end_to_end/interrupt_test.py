@@ -10,13 +10,13 @@ import threading
 import time
 import unittest
 
-from support.cases import expanded, for_each
+from support.cases import expanded, for_each, themselves
 from support.course import Course, some_bytes
 from support.events import events, verified_pieces, wait_event
 from support.paced_peer import PacedPeer
 from support.processes import wait_until
 from support.shoal import DONE, INTERRUPTED, ShoalCase
-from support.split_course import Client
+from support.split_course import LAYOUTS, Client
 
 CHUNK_BYTES = 24 * 1024
 CHUNKS = 40
@@ -122,7 +122,7 @@ class Interrupted(InterruptCase):
         if is_begun:
             self.finish()
 
-    @for_each(course="course", output="output")
+    @for_each(**themselves(*LAYOUTS))
     def test_a_second_signal_ends_it_too(self, layout):
         self.begin("twice", layout)
         process = self.client.start("--json")
@@ -133,7 +133,7 @@ class Interrupted(InterruptCase):
         self.judge(False)
         self.finish()
 
-    @for_each(course="course", output="output")
+    @for_each(**themselves(*LAYOUTS))
     def test_the_user_is_told_how_to_go_on(self, layout):
         self.begin("told", layout)
         for peer in self.peers:

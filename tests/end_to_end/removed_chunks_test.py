@@ -3,7 +3,7 @@
 import signal
 import unittest
 
-from support.cases import expanded, for_each
+from support.cases import expanded, for_each, themselves
 from support.course import some_bytes
 from support.events import events, wait_event
 from support.network import enter_fresh_network
@@ -167,7 +167,7 @@ class During(RemovedCase):
         self.client.assert_done()
         self.assertTrue(self.refused(process), "nobody noticed")
 
-    @for_each(course="course", output="output")
+    @for_each(**themselves(*LAYOUTS))
     def test_own_chunks_that_move_to_the_other_change_nothing(self, layout):
         process = self.stop_in_the_middle(layout)
         for name in ("alice", "bob"):
@@ -176,7 +176,7 @@ class During(RemovedCase):
         self.client.assert_done()
         self.assertTrue(self.refused(process), "nobody noticed")
 
-    @for_each(**{layout: layout for layout in LAYOUTS})
+    @for_each(**themselves(*LAYOUTS))
     def test_a_peer_that_is_killed_is_made_up_for(self, layout):
         process = self.stop_in_the_middle(layout)
         for number in self.course.numbers_of("alice"):

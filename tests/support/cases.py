@@ -32,3 +32,8 @@ def _bind(test, value):
 def named(*switches):
     """Cases out of switches: the name is the switch, with what a method name cannot hold replaced."""
     return {"".join(c if c.isalnum() else "_" for c in switch): (switch,) for switch in switches}
+
+
+def themselves(*names):
+    """Cases that are their own names."""
+    return {name: name for name in names}
