@@ -193,7 +193,7 @@ class Merger {
     for (std::uint32_t i = 0; i < hashes_.size(); ++i) {
       const auto file = folder_.open_plain(ChunkFolder::file_name(hashes_[i]), O_RDONLY);
       const std::uint64_t size_bytes = file ? file->version.size_bytes : 0;
-      if (!file) missing.push_back(base::PieceIndex(i));
+      if (!file) missing.emplace_back(i);
       ranges_.push_back({total_bytes, size_bytes});
       total_bytes += size_bytes;
     }
@@ -213,7 +213,7 @@ class Merger {
       const auto is_right = copy_verified(i, target);
       if (!is_right) return error.set(from_store(store_error(is_right.error(), "write", target_path)));
       const std::lock_guard guard(mutex);
-      if (!*is_right) wrong.push_back(base::PieceIndex(static_cast<std::uint32_t>(i)));
+      if (!*is_right) wrong.emplace_back(static_cast<std::uint32_t>(i));
     });
     if (auto first = error.take()) return std::unexpected(*std::move(first));
     if (wrong.empty()) return {};

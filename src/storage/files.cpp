@@ -180,10 +180,12 @@ void run_in_parallel(std::size_t count, const std::function<void(std::size_t)>& 
   const std::size_t helpers = std::min({processors, kThreadsMax, std::max<std::size_t>(count, 1)}) - 1;
   std::vector<std::jthread> threads;
   threads.reserve(helpers);
-  try {
-    for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back(work);
-  } catch (const std::system_error&) {
-    // No more threads to be had: this one does what is left.
+  for (std::size_t i = 0; i < helpers; ++i) {
+    try {
+      threads.emplace_back(work);
+    } catch (const std::system_error&) {
+      break;  // no more threads to be had: this one does what is left
+    }
   }
   work();
 }

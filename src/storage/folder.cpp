@@ -119,7 +119,7 @@ StoreResult<FileVersion> TemporaryFile::rename_to(const std::string& name) {
   return *version;
 }
 
-StoreResult<LockFile> LockFile::acquire(FolderPtr folder, std::string name, std::string_view guarded) {
+StoreResult<LockFile> LockFile::acquire(const FolderPtr& folder, const std::string& name, std::string_view guarded) {
   for (int attempt = 0; attempt < kLockAttemptsMax; ++attempt) {
     UniqueFd fd(::openat(folder->fd(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
     if (!fd.is_open()) return std::unexpected(store_error(errno, "create", folder->path_of(name)));

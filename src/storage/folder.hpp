@@ -69,7 +69,7 @@ class TemporaryFile {
 class LockFile {
  public:
   // `guarded`: what the lock stands for, in the error of the one who comes too late.
-  static StoreResult<LockFile> acquire(FolderPtr folder, std::string name, std::string_view guarded);
+  static StoreResult<LockFile> acquire(const FolderPtr& folder, const std::string& name, std::string_view guarded);
   LockFile(LockFile&&) noexcept = default;
   LockFile& operator=(LockFile&&) noexcept = delete;
   ~LockFile();

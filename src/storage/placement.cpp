@@ -12,7 +12,7 @@ using base::PieceIndex;
 Placement::Placement(const metainfo::Manifest& manifest) : manifest_(manifest), places_(manifest.pieces.size()) {
   contents_.reserve(manifest.pieces.size());
   for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {
-    contents_[manifest.pieces[i]].places.push_back(PieceIndex(i));
+    contents_[manifest.pieces[i]].places.emplace_back(i);
   }
 }
 

@@ -54,6 +54,7 @@ StoreResult<std::vector<seam::HeldPiece>> SingleFileStore::open(const metainfo::
   const JournalClaims claims = verified_claims();
   if (claims.entries.empty() && recognise_existing()) {
     std::vector<seam::HeldPiece> held;
+    held.reserve(manifest.pieces.size());
     for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {
       held.push_back({PieceIndex(i), existing_places_[i].size_bytes});
     }
