@@ -4,11 +4,11 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -35,10 +35,14 @@ Read<Value> told(course::Configured<Value> configured, const std::filesystem::pa
 }  // namespace
 
 Read<std::string> read_text(const std::filesystem::path& path) {
-  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad() || (text.empty() && errno == EISDIR)) {
+  std::string text;
+  std::array<char, 4096> block{};
+  // read() turns an error of the file into a state; iterators over the stream's buffer would throw it.
+  while (file.read(block.data(), block.size()), file.gcount() > 0) {
+    text.append(block.data(), static_cast<std::size_t>(file.gcount()));
+  }
+  if (!file.is_open() || file.bad()) {
     return std::unexpected(fmt::format("{}: cannot be read: {}", path.string(), reason()));
   }
   return text;
