@@ -53,7 +53,8 @@ void Progress::handle(const seam::MessageTrace& trace, base::Instant) {
 }
 
 void Progress::handle(const seam::TrackerTrace& trace, base::Instant) {
-  const std::string who = fmt::format("tracker {} at {}", printable(trace.name), trace.tracker.to_string());
+  const std::string name = trace.name.empty() ? "" : " " + printable(trace.name);
+  const std::string who = fmt::format("tracker{} at {}", name, trace.tracker.to_string());
   switch (trace.what) {
     case seam::TrackerTrace::What::found:
       if (options_.is_verbose) say(fmt::format("found {}", who));
