@@ -118,8 +118,10 @@ void Download::Impl::on_piece_sized(SourceId id, base::PieceIndex piece, std::ui
 }
 
 void Download::Impl::on_payload(SourceId id, std::uint64_t bytes, base::Instant now) {
-  source_of(id).on_payload(bytes, now);
-  if (!is_rate_known_) must_replan_ = true;
+  DownloadSource& source = source_of(id);
+  const bool was_warm = source.meter.is_warm();
+  source.on_payload(bytes, now);
+  if (!was_warm && source.meter.is_warm()) must_replan_ = true;
 }
 
 void Download::Impl::on_piece_received(SourceId id, base::PieceIndex piece, base::Instant now) {

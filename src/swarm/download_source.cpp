@@ -26,10 +26,11 @@ double DownloadSource::left_bytes() const {
 }
 
 // Requests cannot be taken back, so no more are sent than keep the source busy: twice what it gives until a new request
-// can have an effect, and something to spare while the end is far.
+// can have an effect, and something to spare while the end is far. A source of unknown speed is asked for one piece at
+// a time.
 bool DownloadSource::has_room(double piece_bytes, double remaining_s) const {
   if (outstanding.empty()) return true;
-  if (outstanding.size() >= queue_depth || !delay_s || rate_bytes_per_s <= 0) return false;
+  if (outstanding.size() >= queue_depth || !delay_s || !meter.is_warm()) return false;
   const double left = left_bytes();
   if (left < rate_bytes_per_s * (2 * *delay_s + kReactionSeconds)) return true;
   const bool is_end_far = left + piece_bytes < kSpareShare * remaining_s * rate_bytes_per_s;
