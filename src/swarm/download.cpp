@@ -30,7 +30,7 @@ class Download::Impl {
  public:
   Impl(DownloadOptions options, base::Rng rng)
       : queue_depth_max_(std::max(1u, options.queue_depth_max)),
-        table_(options.piece_count, options.not_wanted, plan_, std::move(rng)) {}
+        table_(options.piece_count, options.not_wanted, plan_, rng) {}
 
   void add_source(SourceId id, std::span<const base::PieceIndex> listed);
   void set_ready(SourceId id, bool is_ready, base::Instant now);
@@ -283,8 +283,7 @@ SourceSlot Download::Impl::slot_of(SourceId id) const {
   return known->second;
 }
 
-Download::Download(DownloadOptions options, base::Rng rng)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(rng))) {}
+Download::Download(DownloadOptions options, base::Rng rng) : impl_(std::make_unique<Impl>(std::move(options), rng)) {}
 Download::~Download() = default;
 Download::Download(Download&&) noexcept = default;
 

@@ -9,7 +9,7 @@ namespace shoal::swarm {
 
 PieceTable::PieceTable(std::uint32_t piece_count, std::span<const base::PieceIndex> not_wanted, Plan& plan,
                        base::Rng rng)
-    : plan_(plan), rng_(std::move(rng)), pieces_(piece_count) {
+    : plan_(plan), rng_(rng), pieces_(piece_count) {
   for (const base::PieceIndex piece : not_wanted) pieces_.at(piece.value).is_wanted = false;
   SHOAL_CHECK(find_or_make(ClassKind::unlisted, {}) == kNobody);
   for (std::uint32_t index = 0; index < piece_count; ++index) {
