@@ -28,8 +28,10 @@ SpeedPlan draw(base::Rng& rng) {
   SpeedPlan plan;
   const std::uint64_t peers = 2 + rng.below(7);
   for (std::uint64_t i = 0; i < peers; ++i) plan.rates_bytes_per_s.push_back(1e5 * std::pow(20.0, rng.unit()));
-  const std::uint64_t chunks = 300 + rng.below(500);
-  const std::uint64_t run_length = rng.chance(0.5) ? 1 : 1 + rng.below(100);
+  // As many as files of half a GiB to 1.5 GiB have at the course's default size. The bound is of a fluid: with few
+  // chunks, that they are not cut in two costs more than any choice.
+  const std::uint64_t chunks = 1000 + rng.below(2000);
+  const std::uint64_t run_length = rng.chance(0.5) ? 1 : 1 + rng.below(300);
   const double density = 0.1 + 0.8 * rng.unit();
   std::uint32_t owners = 0;
   for (std::uint64_t i = 0; i < chunks; ++i) {
