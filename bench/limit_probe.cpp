@@ -2,7 +2,10 @@
 // SHA-1 and writes it, with as many threads (and connections) as there are cores. No protocol, nothing verified before
 // sending. Prints one line for each run, "seconds 0.912", so that a script can compare a program with it in one go.
 //
-//   limit_probe [--size BYTES] [--runs N] [--dir FOLDER]
+//   limit_probe SOURCE TARGET [RUNS]
+//
+// SOURCE is sent, TARGET is written and removed again. Both should lie where the program to compare with works, and
+// SOURCE should be in the page cache.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,23 +20,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "base/check.hpp"
-#include "base/rng.hpp"
 #include "base/sha1.hpp"
 
 namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
-
-struct Options {
-  std::uint64_t size_bytes = 1ull << 30;
-  int runs = 5;
-  std::string folder = ".";
-};
 
 struct Range {
   std::uint64_t begin = 0;
@@ -49,20 +44,10 @@ std::vector<Range> split_evenly(std::uint64_t size_bytes, unsigned parts) {
   return ranges;
 }
 
-void make_source(const std::string& path, std::uint64_t size_bytes) {
+std::uint64_t size_of(const std::string& path) {
   struct stat status{};
-  if (stat(path.c_str(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == size_bytes) return;
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  SHOAL_CHECK(file >= 0);
-  shoal::base::Rng rng(1);
-  std::vector<std::uint64_t> block(1 << 17);
-  for (std::uint64_t done = 0; done < size_bytes;) {
-    for (std::uint64_t& word : block) word = rng.next();
-    const std::uint64_t count = std::min<std::uint64_t>(block.size() * sizeof block[0], size_bytes - done);
-    SHOAL_CHECK(write(file, block.data(), count) == static_cast<ssize_t>(count));
-    done += count;
-  }
-  close(file);
+  SHOAL_CHECK(stat(path.c_str(), &status) == 0);
+  return static_cast<std::uint64_t>(status.st_size);
 }
 
 void send_range(int listener, const std::string& path, Range range) {
@@ -99,7 +84,7 @@ void receive_range(sockaddr_in address, int output, Range range) {
   close(connection);
 }
 
-double run_once(const Options& options, const std::string& source, unsigned threads) {
+double run_once(const std::string& source, const std::string& target, unsigned threads) {
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -108,7 +93,7 @@ double run_once(const Options& options, const std::string& source, unsigned thre
   SHOAL_CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0);
   SHOAL_CHECK(listen(listener, 16) == 0);
   SHOAL_CHECK(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-  const std::vector<Range> ranges = split_evenly(options.size_bytes, threads);
+  const std::vector<Range> ranges = split_evenly(size_of(source), threads);
 
   const pid_t sender = fork();
   SHOAL_CHECK(sender >= 0);
@@ -118,7 +103,6 @@ double run_once(const Options& options, const std::string& source, unsigned thre
     for (std::thread& worker : workers) worker.join();
     _exit(0);
   }
-  const std::string target = options.folder + "/limit_probe.out";
   unlink(target.c_str());
   const int output = open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   SHOAL_CHECK(output >= 0);
@@ -136,28 +120,18 @@ double run_once(const Options& options, const std::string& source, unsigned thre
   return elapsed.count();
 }
 
-Options parse(int count, char** arguments) {
-  Options options;
-  for (int i = 1; i + 1 < count; i += 2) {
-    const std::string_view name = arguments[i];
-    if (name == "--size") options.size_bytes = std::strtoull(arguments[i + 1], nullptr, 10);
-    if (name == "--runs") options.runs = std::atoi(arguments[i + 1]);
-    if (name == "--dir") options.folder = arguments[i + 1];
-  }
-  return options;
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
-  const Options options = parse(count, arguments);
+  if (count < 3) {
+    std::fprintf(stderr, "usage: limit_probe SOURCE TARGET [RUNS]\n");
+    return 2;
+  }
   const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
-  const std::string source = options.folder + "/limit_probe.in";
-  make_source(source, options.size_bytes);
-  for (int run = 0; run < options.runs; ++run) {
-    std::printf("seconds %.3f\n", run_once(options, source, threads));
+  const int runs = count > 3 ? std::atoi(arguments[3]) : 1;
+  for (int run = 0; run < runs; ++run) {
+    std::printf("seconds %.3f\n", run_once(arguments[1], arguments[2], threads));
     std::fflush(stdout);
   }
-  unlink(source.c_str());
   return 0;
 }
