@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "base/check.hpp"
@@ -133,6 +134,8 @@ class Splitter {
     if (!hash) return hash;
     const std::string name = ChunkFolder::file_name(*hash);
     for (std::size_t i = 0; i < files.size(); ++i) {
+      // Equal chunks are one file. Replacing it each time makes some file systems write every version to the disk.
+      if (!is_first(owners[i], *hash)) continue;
       if (i > 0) {
         const auto copied = copy_range(files.front().fd(), {0, range.size_bytes}, files[i].fd(), 0);
         if (!copied) {
@@ -140,11 +143,17 @@ class Splitter {
           return std::unexpected(from_store(store_error(copied.error(), "write", path)));
         }
       }
-    }
-    for (TemporaryFile& file : files) {
-      if (auto renamed = file.rename_to(name); !renamed) return std::unexpected(from_store(std::move(renamed.error())));
+      if (auto renamed = files[i].rename_to(name); !renamed) {
+        return std::unexpected(from_store(std::move(renamed.error())));
+      }
     }
     return hash;
+  }
+
+  // Whether an owner had no such chunk from this run before.
+  bool is_first(std::size_t owner, const base::Sha1Hash& hash) {
+    const std::lock_guard guard(mutex_);
+    return written_.emplace(owner, hash).second;
   }
 
   CourseFileResult<base::Sha1Hash> copy_hashed(ByteRange range, TemporaryFile* target) const {
@@ -170,6 +179,8 @@ class Splitter {
   const SplitOptions& options_;
   const InputFile& input_;
   std::vector<std::unique_ptr<ChunkFolder>> folders_;  // of options_.peers
+  std::mutex mutex_;
+  std::set<std::pair<std::size_t, base::Sha1Hash>> written_;  // owner and chunk
 };
 
 // "chunks/charlie/<hex>.bin (chunk 7) and 3 more <what>"
