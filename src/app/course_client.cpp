@@ -165,9 +165,10 @@ class Audience {
     } else {
       if (!options_.common.is_quiet) progress_.on_finish(finish, now_);
       if (code == ExitCode::done) {
-        print_result(finish.path);
+        // A script reads the path as it is.
+        print_result(isatty(STDOUT_FILENO) != 0 ? printable(finish.path) : finish.path);
       } else {
-        fmt::print(stderr, "shoal: {}\n", finish.message);
+        fmt::print(stderr, "shoal: {}\n", printable(finish.message));
       }
     }
     if (options_.sequence_diagram.empty()) return code;

@@ -15,14 +15,17 @@ constexpr base::Duration kRedrawEvery = std::chrono::milliseconds(200);
 constexpr base::Duration kLineEvery = std::chrono::seconds(5);  // without a terminal
 constexpr std::size_t kSourceLinesMax = 12;
 
-// Control characters in a name from outside must not reach the terminal.
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string shown = to_utf8(text);
   std::ranges::replace_if(shown, [](unsigned char letter) { return letter < 0x20 || letter == 0x7f; }, '?');
+  // U+0080 to U+009F are control characters too, two bytes long.
+  for (std::size_t at = 0; (at = shown.find('\xc2', at)) != std::string::npos; ++at) {
+    if (static_cast<unsigned char>(shown[at + 1]) < 0xa0) shown.replace(at, 2, "?");
+  }
   return shown;
 }
-
-}  // namespace
 
 std::string describe_bytes(double bytes) {
   static constexpr std::array<std::string_view, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/endpoint.hpp"
@@ -71,6 +72,8 @@ class Progress {
   std::size_t block_lines_ = 0;
 };
 
+// `text` as a terminal may show it: control characters from outside (a file name) must not reach it.
+[[nodiscard]] std::string printable(std::string_view text);
 // "1.50 GiB", "512 B".
 [[nodiscard]] std::string describe_bytes(double bytes);
 // "3 s", "2 min 10 s", "1 h 5 min".
