@@ -1,4 +1,4 @@
-"""A download that is interrupted or killed at many moments: nothing half-written, nothing fetched twice, right in the end.
+"""A download that is ended at many moments: nothing half-written, nothing fetched twice, right in the end.
 
 The moments are random; the first line names their seed, and SHOAL_TEST_SEED repeats it.
 """

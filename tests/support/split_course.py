@@ -41,8 +41,10 @@ class SplitCourse:
 
     def set_address(self, name, address):
         self.addresses[name] = address
-        sections = (f"[{name}]\nip_address = {ip}\nport_number = {port}\n" for name, (ip, port) in self.addresses.items())
-        self.peers_ini.write_text("\n".join(sections))
+        lines = []
+        for each, (ip, port) in self.addresses.items():
+            lines += [f"[{each}]", f"ip_address = {ip}", f"port_number = {port}", ""]
+        self.peers_ini.write_text("\n".join(lines))
 
     def set_owners(self, owners):
         """Rewrite who is listed for which chunk; nothing moves on disk."""
