@@ -25,7 +25,6 @@ class Script {
   std::uint16_t u16() { return reader_.u16(); }
   // In [0, bound), for a bound of at most 256.
   std::size_t below(std::size_t bound) { return reader_.u8() % bound; }
-  bool flag() { return (reader_.u8() & 1) != 0; }
   base::Duration pause() { return std::chrono::milliseconds(100) * reader_.u8(); }
   // A byte that says how many, then as many as there are.
   base::ByteView bytes() { return take(reader_.u8()); }
