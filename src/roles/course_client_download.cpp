@@ -219,7 +219,8 @@ void CourseDownload::blame_piece(SourceId id, PieceIndex piece, bool is_certain,
 
 void CourseDownload::lose(SourceId id, Failure failure, Instant now) {
   Source& source = at(id);
-  if (std::exchange(source.is_ready, false)) download_.on_source_interrupted(id, now);
+  source.is_ready = false;
+  download_.on_source_interrupted(id, now);
   download_.on_queue_depth_changed(id, 1, now);  // a new connection has to welcome pipelining anew
   // A peer that was connected once does not count as refusing.
   if (failure.fate == SourceFate::refused && source.record.was_connected) failure.fate = SourceFate::failed;

@@ -35,6 +35,7 @@ class Download::Impl {
   void add_source(SourceId id, std::span<const base::PieceIndex> listed);
   void set_ready(SourceId id, bool is_ready, base::Instant now);
   void set_queue_depth(SourceId id, std::uint32_t queue_depth);
+  void set_in_doubt(SourceSlot slot, bool is_in_doubt);
   void lose_source(SourceId id, base::Instant now);
 
   void on_piece_sized(SourceId id, base::PieceIndex piece, std::uint64_t size_bytes, base::Instant now);
@@ -88,9 +89,15 @@ void Download::Impl::set_ready(SourceId id, bool is_ready, base::Instant now) {
       table_.end_request(slot, piece);
     }
   }
+  set_in_doubt(slot, !is_ready);
   source.is_ready = is_ready && !source.is_gone;
   plan_.set_ready(slot, source.is_ready);
   must_replan_ = true;
+}
+
+void Download::Impl::set_in_doubt(SourceSlot slot, bool is_in_doubt) {
+  sources_[slot.value].is_in_doubt = is_in_doubt;
+  table_.set_in_doubt(slot, is_in_doubt);
 }
 
 void Download::Impl::set_queue_depth(SourceId id, std::uint32_t queue_depth) {
@@ -121,6 +128,7 @@ void Download::Impl::on_payload(SourceId id, std::uint64_t bytes, base::Instant 
   DownloadSource& source = source_of(id);
   const bool was_warm = source.meter.is_warm();
   source.on_payload(bytes, now);
+  if (source.is_in_doubt) set_in_doubt(slot_of(id), false);
   if (!was_warm && source.meter.is_warm()) must_replan_ = true;
 }
 
@@ -134,6 +142,7 @@ void Download::Impl::on_piece_received(SourceId id, base::PieceIndex piece, base
 void Download::Impl::on_piece_refused(SourceId id, base::PieceIndex piece, base::Instant now) {
   const SourceSlot slot = slot_of(id);
   sources_[slot.value].on_ended(piece, now);
+  set_in_doubt(slot, false);
   table_.end_request(slot, piece);
   table_.deny(slot, piece);
 }
@@ -177,6 +186,10 @@ void Download::Impl::ask(SourceSlot slot, base::Instant now, std::vector<Request
 }
 
 void Download::Impl::replan(base::Instant now) {
+  for (std::uint32_t slot = 0; slot < sources_.size(); ++slot) {
+    if (!sources_[slot].is_in_doubt && sources_[slot].is_silent(now)) set_in_doubt(SourceSlot(slot), true);
+  }
+  table_.reclassify_all();
   set_rates(now);
   const std::size_t steps = std::max<std::size_t>(1, sources_.size() * sources_.size());
   plan_.rebalance(static_cast<std::uint32_t>(std::max<std::size_t>(1, kReplanStepsMax / steps)));

@@ -51,7 +51,8 @@ class Download {
   Download(Download&&) noexcept;
 
   // A source that is said to have `listed`. It may be wrong both ways: it can refuse, and it is asked for a piece that
-  // it was not listed for when all listed sources of that piece have refused or are gone. Not ready yet.
+  // it was not listed for when all listed sources of that piece have refused, are gone or interrupted, or owe an answer
+  // for long. Not ready yet.
   void add_source(SourceId source, std::span<const base::PieceIndex> listed, base::Instant now);
   // It can be asked now. queue_depth 1: one outstanding request; more: up to that many (capped by queue_depth_max).
   void on_source_ready(SourceId source, base::Instant now);

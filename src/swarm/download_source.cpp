@@ -17,6 +17,9 @@ constexpr double kSpareShare = 0.5;
 // A delay that was measured anew counts this much.
 constexpr double kDelayWeight = 0.5;
 
+// Longer than a disk that spins up or a chunk of 64 MiB that is verified first, shorter than a person's patience.
+constexpr base::Duration kSilentAfter = std::chrono::milliseconds(1500);
+
 }  // namespace
 
 double DownloadSource::left_bytes() const {
@@ -35,6 +38,10 @@ bool DownloadSource::has_room(double piece_bytes, double remaining_s) const {
   if (left < rate_bytes_per_s * (2 * *delay_s + kReactionSeconds)) return true;
   const bool is_end_far = left + piece_bytes < kSpareShare * remaining_s * rate_bytes_per_s;
   return is_end_far && left < std::max(kSpareBytes, piece_bytes);
+}
+
+bool DownloadSource::is_silent(base::Instant now) const {
+  return !outstanding.empty() && now - std::max(outstanding.front().requested_at, heard_at) >= kSilentAfter;
 }
 
 void DownloadSource::on_requested(base::PieceIndex piece, double expected_bytes, base::Instant now) {
@@ -65,6 +72,7 @@ Outstanding& DownloadSource::on_answering(base::PieceIndex piece, base::Instant 
 
 void DownloadSource::on_payload(std::uint64_t bytes, base::Instant now) {
   SHOAL_CHECK(!outstanding.empty());
+  heard_at = now;
   on_answering(outstanding.front().piece, now).received_bytes += static_cast<double>(bytes);
   meter.on_payload(bytes, now);
 }
@@ -73,6 +81,7 @@ void DownloadSource::on_ended(base::PieceIndex piece, base::Instant now) {
   const auto request = std::ranges::find(outstanding, piece, &Outstanding::piece);
   SHOAL_CHECK(request != outstanding.end());
   outstanding.erase(request);
+  heard_at = now;
   if (outstanding.empty()) meter.on_idle(now);
 }
 

@@ -34,11 +34,16 @@ struct DownloadSource {
   std::deque<Outstanding> outstanding;
   RateMeter meter;
   std::optional<double> delay_s;  // from a request to the first sign of its answer, without what was ahead of it
+  base::Instant heard_at{};       // its latest sign of life
+  bool is_in_doubt = false;       // silent, or its connection ended: others may be asked for what only it should have
   double rate_bytes_per_s = 0;    // as planned with; a guess before it is measured; 0 when even that is impossible
 
   [[nodiscard]] double left_bytes() const;
   // Whether another request should be sent now. `remaining_s`: the expected time to the end of the download.
   [[nodiscard]] bool has_room(double piece_bytes, double remaining_s) const;
+
+  // It has owed an answer for so long without a sign that it may never give one.
+  [[nodiscard]] bool is_silent(base::Instant now) const;
 
   void on_requested(base::PieceIndex piece, double expected_bytes, base::Instant now);
   // The first sign of an answer. Gives the request.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "base/check.hpp"
 
@@ -36,6 +37,10 @@ SourceSlot PieceTable::add_source(std::span<const base::PieceIndex> listed) {
 void PieceTable::remove_source(SourceSlot source) {
   sources_[source.value].can_give = false;
   is_stale_ = true;
+}
+
+void PieceTable::set_in_doubt(SourceSlot source, bool is_in_doubt) {
+  if (std::exchange(sources_[source.value].is_in_doubt, is_in_doubt) != is_in_doubt) is_stale_ = true;
 }
 
 void PieceTable::reclassify_all() {
@@ -196,17 +201,21 @@ void PieceTable::move(base::PieceIndex piece, ClassId to) {
 void PieceTable::reclassify(base::PieceIndex piece) {
   const Piece& entry = pieces_[piece.value];
   std::vector<SourceSlot>& listed = listed_scratch_;
-  std::vector<SourceSlot>& others = others_scratch_;
+  std::vector<SourceSlot>& all = all_scratch_;
   listed.clear();
-  others.clear();
+  all.clear();
+  bool is_sure = false;
   for (std::uint32_t slot = 0; slot < sources_.size(); ++slot) {
     const Source& source = sources_[slot];
     if (!source.can_give || source.is_denied[piece.value]) continue;
     if (entry.is_doubled && std::ranges::count(holders(piece), SourceSlot(slot)) > 0) continue;
-    (source.is_listed[piece.value] ? listed : others).emplace_back(slot);
+    all.emplace_back(slot);
+    if (!source.is_listed[piece.value]) continue;
+    listed.emplace_back(slot);
+    is_sure |= !source.is_in_doubt;
   }
-  const ClassKind kind = listed.empty() ? ClassKind::unlisted : ClassKind::listed;
-  move(piece, find_or_make(entry.is_doubled ? ClassKind::doubled : kind, listed.empty() ? others : listed));
+  const ClassKind kind = is_sure ? ClassKind::listed : ClassKind::unlisted;
+  move(piece, find_or_make(entry.is_doubled ? ClassKind::doubled : kind, is_sure ? listed : all));
 }
 
 // One piece less in this class; an empty one is given back.

@@ -3,8 +3,8 @@
 // A wanted piece is open (to be asked for), requested (of one source or two), verifying (an answer is at the store) or
 // verified; a requested one can be doubled, which means it may be asked for a second time elsewhere. Pieces that the
 // same sources could give form a class (see plan.hpp); the table keeps the plan told of how many are open in each.
-// A piece's possible owners are the sources that list it and have not been denied for it; when none is left, every
-// source that has not been denied for it.
+// A piece's possible owners are the sources that list it and have not been denied for it; when none is left, or all of
+// these are in doubt, every source that has not been denied for it: a wrong question costs next to nothing.
 //
 // Costs: a request or an answer O(log pieces + owners), a refusal O(sources). When sources come or go, every piece is
 // classified anew, once for all that came and went together: O(pieces * sources) bits.
@@ -34,7 +34,9 @@ class PieceTable {
   SourceSlot add_source(std::span<const base::PieceIndex> listed);
   // It can give nothing any more. What was requested of it stays requested until end_request().
   void remove_source(SourceSlot source);
-  // After either and before anything is requested or asked about classes; costs nothing when it is not needed.
+  // It may not answer: others may be asked for what only it is listed for. Told to be sure again: only it.
+  void set_in_doubt(SourceSlot source, bool is_in_doubt);
+  // After these and before anything is requested or asked about classes; costs nothing when it is not needed.
   void reclassify_all();
   // The source has not got this piece, or gave wrong bytes for it.
   void deny(SourceSlot source, base::PieceIndex piece);
@@ -93,6 +95,7 @@ class PieceTable {
   struct Source {
     std::uint64_t key = 0;  // random; a set's key is the sum of its members'
     bool can_give = true;
+    bool is_in_doubt = false;
     std::vector<bool> is_listed;
     std::vector<bool> is_denied;
   };
@@ -116,7 +119,7 @@ class PieceTable {
   std::uint32_t sized_ = 0;
   double sized_bytes_ = 0;
   std::vector<SourceSlot> listed_scratch_;
-  std::vector<SourceSlot> others_scratch_;
+  std::vector<SourceSlot> all_scratch_;
 };
 
 }  // namespace shoal::swarm

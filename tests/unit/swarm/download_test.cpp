@@ -133,18 +133,36 @@ TEST_F(DownloadTest, AsksAnUnlistedSourceOnlyWhenAllListedOnesFailed) {
   EXPECT_EQ(download_->missing(), pieces({0}));
 }
 
-TEST_F(DownloadTest, WaitsForAListedSourceThatMayReturn) {
-  make(1);
-  add(0, {0});
+TEST_F(DownloadTest, AsksUnlistedSourcesWhileTheListedOneIsInterrupted) {
+  make(2);
+  add(0, {0, 1});
   add(1, {});
   EXPECT_EQ(asked(), "0:0 ");
   download_->on_source_interrupted(SourceId(0), now_);
-  EXPECT_EQ(asked(), "");
-  EXPECT_EQ(download_->state(), DownloadState::running);
+  EXPECT_EQ(asked(), "1:0 ");
+  refuse(1, 0);
+  EXPECT_EQ(asked(), "1:1 ");
+  refuse(1, 1);
+  EXPECT_EQ(download_->state(), DownloadState::running) << "the listed one may return";
   download_->on_source_ready(SourceId(0), now_);
   EXPECT_EQ(asked(), "0:0 ");
-  download_->on_source_gone(SourceId(0), now_);
-  EXPECT_EQ(asked(), "1:0 ");
+}
+
+TEST_F(DownloadTest, AsksUnlistedSourcesForWhatASilentOneOwes) {
+  make(2);
+  add(0, {0});
+  add(1, {1});
+  EXPECT_EQ(asked(), "0:0 1:1 ");
+  now_ += milliseconds(100);
+  give(1, 1);
+  std::string again;
+  while (again.empty() && download_->next_deadline() && now_ < base::Instant{} + std::chrono::seconds(3)) {
+    now_ = std::max(now_, *download_->next_deadline());
+    again = asked();
+  }
+  EXPECT_EQ(again, "1:0 ");
+  give(1, 0);
+  EXPECT_EQ(download_->state(), DownloadState::done);
 }
 
 TEST_F(DownloadTest, RemembersRefusalsThroughAnInterruption) {
