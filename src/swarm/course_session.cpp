@@ -218,6 +218,10 @@ bool CourseSession::take_chunk_head(const Header& header) {
     fail(SessionFailure::overrun);
     return false;
   }
+  if (head->trailing_bytes > kSurplusBytesMax) {
+    fail(SessionFailure::bad_length);
+    return false;
+  }
   begin_ += course::kChunkHeadBytes;
   note_welcome(header);
   const Asked& asked = asked_.front();

@@ -46,11 +46,14 @@ inline constexpr std::uint32_t kPipelineMax = 64;
 inline constexpr std::size_t kScratchBytes = 64 * 1024;
 // Content up to this size is read through the scratch and copied: cheaper than a read of its own for each.
 inline constexpr std::uint64_t kSmallContentBytes = 16 * 1024;
+// A CHUNK may be this much longer than its content, for surplus that counts as padding. One that is even longer has a
+// length of the wrong byte order, whose end would never come.
+inline constexpr std::uint64_t kSurplusBytesMax = 64 * 1024;
 
 enum class SessionFailure : std::uint8_t {
   bad_version,
   bad_type,     // neither CHUNK nor ERROR
-  bad_length,   // msg_length too small for its type, or above the limit
+  bad_length,   // msg_length too small for its type, above the limit, or far beyond the content
   overrun,      // chunk_content_length points past the end of the message
   unsolicited,  // bytes nobody asked for
   closed,       // the other side ended the connection

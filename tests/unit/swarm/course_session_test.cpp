@@ -243,8 +243,8 @@ TEST_F(CourseSessionTest, TakesAChunkOfZeroBytes) {
 TEST_F(CourseSessionTest, TreatsSurplusInsideAMessageAsPadding) {
   ask(0, "abcd");
   Bytes message = chunk("abcd");
-  message.resize(message.size() + 40);
-  message[7] = static_cast<std::byte>(message.size() / 4);
+  message.resize(message.size() + kSurplusBytesMax);
+  std::ranges::copy(header(1, 5, static_cast<std::uint32_t>(message.size() / 4)), message.begin());
   receive(message, 5);
   EXPECT_EQ(content_[PieceIndex(0)], "abcd");
   EXPECT_EQ(log_, "began 0 4; received 0; ");
@@ -340,6 +340,14 @@ struct BadAnswer {
 TEST_F(CourseSessionTest, EndsAtAMessageThatMakesNoSense) {
   Bytes overrun = chunk("abcd");
   overrun[31] = std::byte{5};
+  Bytes byte_swapped = chunk(long_text(1000));  // 258 dwords: 134 MB the other way round
+  std::reverse(byte_swapped.begin() + 4, byte_swapped.begin() + 8);
+  const auto with_surplus = [](std::uint64_t surplus_bytes) {
+    Bytes message = chunk("abcd");
+    const auto dwords = static_cast<std::uint32_t>((message.size() + surplus_bytes) / 4);
+    std::ranges::copy(header(1, 5, dwords), message.begin());
+    return message;
+  };
   const std::vector<BadAnswer> cases = {
       {"length 0", header(1, 5, 0), SessionFailure::bad_length},
       {"length 1", header(1, 5, 1), SessionFailure::bad_length},
@@ -353,9 +361,11 @@ TEST_F(CourseSessionTest, EndsAtAMessageThatMakesNoSense) {
       {"a type of the protocol that is no answer", header(1, 3, 8), SessionFailure::bad_type},
       {"an unknown type", header(1, 7, 8), SessionFailure::bad_type},
       {"content longer than the message", overrun, SessionFailure::overrun},
+      {"little-endian length within the limit", byte_swapped, SessionFailure::bad_length},
+      {"a little more surplus than is allowed", with_surplus(kSurplusBytesMax + 4), SessionFailure::bad_length},
   };
   for (const BadAnswer& each : cases) {
-    CourseSession session(seam::ConnId(1), CourseSessionOptions{.chunk_bytes_max = 1 << 20}, pool_);
+    CourseSession session(seam::ConnId(1), CourseSessionOptions{.chunk_bytes_max = 256u << 20}, pool_);
     session.request(PieceIndex(0), hash_of("abcd"), now_);
     std::memcpy(session.next_read().spans[0].data(), each.bytes.data(), each.bytes.size());
     session.on_bytes(each.bytes.size(), now_);
