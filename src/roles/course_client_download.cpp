@@ -34,11 +34,6 @@ swarm::DownloadOptions download_options(const std::vector<std::vector<PieceIndex
   return options;
 }
 
-SourceFate fate_of(seam::NetError error) {
-  if (error == seam::NetError::refused) return SourceFate::refused;
-  return error == seam::NetError::timed_out ? SourceFate::silent : SourceFate::failed;
-}
-
 std::string describe(seam::NetError error) {
   switch (error) {
     case seam::NetError::refused:
@@ -96,7 +91,7 @@ void CourseDownload::on_event(seam::Event&& event, Instant now) {
                    if (const auto id = source_of(failed.conn)) {
                      source_of_conn_.erase(failed.conn);
                      const int strikes = failed.error == seam::NetError::timed_out ? kTimeoutStrikes : 1;
-                     lose(*id, {fate_of(failed.error), describe(failed.error), strikes}, now);
+                     lose(*id, {describe(failed.error), strikes}, now);
                    }
                  },
                  [&](seam::BytesArrived& bytes) {
@@ -137,8 +132,6 @@ void CourseDownload::on_connected(SourceId id, Instant now) {
   if (source.link != Link::dialing) return;
   source.link = Link::open;
   source.deadline.reset();
-  source.record.was_connected = true;
-  source.record.fate = SourceFate::reachable;
   source.record.trouble.clear();
   source.session = std::make_unique<swarm::CourseSession>(
       source.conn,
@@ -171,7 +164,7 @@ void CourseDownload::on_deadline(Instant now) {
     } else if (at(id).deadline && now >= *at(id).deadline) {
       if (at(id).link == Link::dialing) {
         hang_up(at(id));
-        lose(id, {SourceFate::silent, describe(seam::NetError::timed_out), kTimeoutStrikes}, now);
+        lose(id, {describe(seam::NetError::timed_out), kTimeoutStrikes}, now);
       } else {
         dial(id, now);
       }
@@ -201,8 +194,7 @@ void CourseDownload::on_session_ended(SourceId id, SessionFailure failure, Insta
   }
   for (const PieceIndex piece : unanswered) tell_piece(seam::PieceTrace::What::dropped, piece, source);
   const int strikes = is_timeout(failure) ? kTimeoutStrikes : has_answered ? 0 : 1;
-  lose(id, {is_timeout(failure) ? SourceFate::silent : SourceFate::failed, std::string(describe(failure)), strikes},
-       now);
+  lose(id, {std::string(describe(failure)), strikes}, now);
 }
 
 // Some peers answer a request they cannot serve by breaking down. That one piece must not cost all others they have.
@@ -222,9 +214,6 @@ void CourseDownload::lose(SourceId id, Failure failure, Instant now) {
   source.is_ready = false;
   download_.on_source_interrupted(id, now);
   download_.on_queue_depth_changed(id, 1, now);  // a new connection has to welcome pipelining anew
-  // A peer that was connected once does not count as refusing.
-  if (failure.fate == SourceFate::refused && source.record.was_connected) failure.fate = SourceFate::failed;
-  source.record.fate = failure.fate;
   source.record.trouble = std::move(failure.trouble);
   for (const PieceIndex piece : std::exchange(source.asked_dormant, {})) {
     tell_piece(seam::PieceTrace::What::dropped, piece, source);

@@ -94,7 +94,6 @@ class CourseDownload {
     bool is_complete = false;  // the store is verifying
   };
   struct Failure {
-    SourceFate fate = SourceFate::failed;
     std::string trouble;
     int strikes = 1;
   };

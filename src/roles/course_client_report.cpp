@@ -45,14 +45,7 @@ std::string describe_source(const SourceRecord& source, const std::unordered_set
 Result judge(std::span<const SourceRecord> sources, const std::unordered_set<PieceIndex>& missing) {
   const bool has_mismatch = std::ranges::any_of(
       sources, [&](const SourceRecord& source) { return !keep_missing(source.wrong, missing).empty(); });
-  if (has_mismatch) return Result::mismatched;
-  const auto all = [&](SourceFate fate) {
-    return !sources.empty() &&
-           std::ranges::all_of(sources, [&](const SourceRecord& source) { return source.fate == fate; });
-  };
-  if (all(SourceFate::refused)) return Result::refused;
-  if (all(SourceFate::silent)) return Result::timed_out;
-  return Result::incomplete;
+  return has_mismatch ? Result::mismatched : Result::incomplete;
 }
 
 }  // namespace

@@ -13,18 +13,8 @@
 
 namespace shoal::roles {
 
-// How a source ended, or stands.
-enum class SourceFate : std::uint8_t {
-  reachable,  // nothing wrong with its connection
-  refused,    // no connection was ever accepted
-  silent,     // connecting, or an answer, took too long
-  failed,     // anything else: broken, malformed
-};
-
 struct SourceRecord {
   base::Endpoint endpoint;
-  SourceFate fate = SourceFate::reachable;
-  bool was_connected = false;
   std::string trouble;  // the last thing that went wrong, in words; may be empty
   std::uint32_t pieces_verified = 0;
   std::vector<base::PieceIndex> refused;  // asked for and not given
@@ -39,6 +29,8 @@ struct IncompleteReport {
   std::span<const base::PieceIndex> first_of;
 };
 
+// `mismatched` when bytes that came for a missing piece were wrong; else `incomplete`, whatever kept the sources from
+// it.
 [[nodiscard]] seam::Finish make_incomplete_finish(const IncompleteReport& report);
 
 // "3-5, 9". Sorted input. Long lists end in "and 12 more".

@@ -13,7 +13,7 @@ from support.course import some_bytes
 from support.fault_case import IMPATIENT, FaultCase
 from support.network import enter_fresh_network
 from support.scripted_server import ScriptedServer
-from support.shoal import INCOMPLETE, REFUSED, TIMED_OUT, WRONG_HASH
+from support.shoal import INCOMPLETE, WRONG_HASH
 
 
 def setUpModule():
@@ -27,14 +27,14 @@ class Peers(FaultCase):
     step = 1
 
     @for_each(
-        refuse=("refuse", REFUSED, "refused the connection"),
+        refuse=("refuse", INCOMPLETE, "refused the connection"),
         close_on_accept=("close-on-accept", INCOMPLETE, "did not give"),
         reset_on_accept=("reset-on-accept", INCOMPLETE, ""),
-        silent=("silent", TIMED_OUT, ""),
+        silent=("silent", INCOMPLETE, "did not answer in time"),
         reset=("reset", INCOMPLETE, "did not give"),
         vanish=("vanish", INCOMPLETE, "did not give"),
         vanish_reset=("vanish-reset", INCOMPLETE, "did not give"),
-        one_byte_per_second=("slow", TIMED_OUT, ""),
+        one_byte_per_second=("slow", INCOMPLETE, "stopped sending"),
         not_found=("not-found", INCOMPLETE, "did not give 0-11"),
         error=("error=1", INCOMPLETE, "did not give"),
         wrong_chunk=("wrong-chunk", WRONG_HASH, "wrong bytes"),

@@ -43,7 +43,7 @@ class Trackers(FaultCase):
         filename_nul=("nul-filename", NOTHING_FOUND, "cannot be created here"),
         filename_65535=("long-filename", NOTHING_FOUND, "cannot be created here"),
         nobody=("nobody", INCOMPLETE, "Nobody is listed"),
-        dead_peers=("only-dead-peers", REFUSED, "refused the connection"),
+        dead_peers=("only-dead-peers", INCOMPLETE, "refused the connection"),
     )
     def test_the_client_says_what_is_wrong(self, case):
         quirk, code, word = case

@@ -61,17 +61,15 @@ TEST(CourseReport, ShowsRangesAndCutsLongLists) {
   EXPECT_TRUE(text.ends_with(", 39 and 30 more")) << text;
 }
 
-TEST(CourseReport, SaysIncompleteWhenTheReasonsDiffer) {
-  const std::vector<PieceIndex> first_of = pieces({0});
+TEST(CourseReport, SaysMismatchedOnlyWhenWrongBytesCameForAMissingPiece) {
+  const std::vector<PieceIndex> first_of = pieces({0, 1});
   std::vector<SourceRecord> sources(2);
-  sources[0].fate = SourceFate::refused;
-  sources[1].fate = SourceFate::silent;
-  IncompleteReport report{
-      .name = "f", .piece_count = 1, .missing = pieces({0}), .sources = sources, .first_of = first_of};
+  sources[0].trouble = "refused the connection";
+  sources[1].wrong = pieces({1});
+  const IncompleteReport report{
+      .name = "f", .piece_count = 2, .missing = pieces({0}), .sources = sources, .first_of = first_of};
   EXPECT_EQ(make_incomplete_finish(report).result, seam::Finish::Result::incomplete);
-  sources[0].fate = SourceFate::silent;
-  EXPECT_EQ(make_incomplete_finish(report).result, seam::Finish::Result::timed_out);
-  sources[1].wrong = pieces({0});
+  sources[1].wrong = pieces({0, 1});
   EXPECT_EQ(make_incomplete_finish(report).result, seam::Finish::Result::mismatched);
 }
 
