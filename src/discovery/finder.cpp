@@ -53,7 +53,7 @@ void Finder::announce(Instant now) {
     if (directed && *directed != base::Ipv4Address::limited_broadcast()) send(*directed);
   }
   ++announcements_;
-  next_announcement_ = now + kAnnouncementPause;
+  next_announcement_ = now + (announcements_ < kQuickAnnouncements ? kQuickPause : kLaterPause);
 }
 
 void Finder::on_datagram(const seam::DatagramArrived& datagram, Instant now) {
@@ -111,7 +111,7 @@ void Finder::on_deadline(Instant now) {
   if (choice_at_ && now >= *choice_at_) is_collecting_ = false;
   if (now >= ends_) {
     stop();
-  } else if (announcements_ < kAnnouncementsMax && now >= next_announcement_) {
+  } else if (now >= next_announcement_) {
     announce(now);
   }
 }
@@ -134,8 +134,7 @@ std::optional<FoundTracker> Finder::take_next() {
 
 std::optional<Instant> Finder::next_deadline() const {
   if (is_over_) return std::nullopt;
-  Instant next = ends_;
-  if (announcements_ < kAnnouncementsMax) next = std::min(next, next_announcement_);
+  Instant next = std::min(ends_, next_announcement_);
   if (is_collecting_ && choice_at_) next = std::min(next, *choice_at_);
   return next;
 }

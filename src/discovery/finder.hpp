@@ -36,8 +36,11 @@ struct FinderOptions {
   base::Duration timeout = std::chrono::seconds(3);
 };
 
-inline constexpr int kAnnouncementsMax = 4;  // a datagram may be lost
-inline constexpr base::Duration kAnnouncementPause = std::chrono::milliseconds(300);
+// The first announcements follow each other closely, as a datagram may be lost; the others find a tracker that starts
+// later.
+inline constexpr int kQuickAnnouncements = 4;
+inline constexpr base::Duration kQuickPause = std::chrono::milliseconds(300);
+inline constexpr base::Duration kLaterPause = std::chrono::seconds(1);
 // After the first answer: several trackers on an idle network all answer within this, and nobody notices the wait.
 inline constexpr base::Duration kCollectTime = std::chrono::milliseconds(25);
 inline constexpr std::size_t kTrackersMax = 64;     // found and remembered

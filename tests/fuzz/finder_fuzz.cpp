@@ -120,6 +120,9 @@ class Search {
     }
     now_ = end;
   }
+  [[nodiscard]] std::size_t announcements_max() const {
+    return kQuickAnnouncements + static_cast<std::size_t>(options_.timeout / kLaterPause);
+  }
   void take_trackers() {
     while (const auto next = finder_.take_next()) {
       SHOAL_CHECK(taken_ < found_.size() && next->tracker == found_[taken_] && next->place == taken_);
@@ -133,7 +136,7 @@ class Search {
       } else if (const auto* send = std::get_if<seam::SendDatagram>(&action)) {
         SHOAL_CHECK(open_.contains(send->socket) && send->to.port == kPort);
         SHOAL_CHECK(send->bytes == course::encode_discover_tracker());
-        SHOAL_CHECK(++sent_ <= 2 * kAnnouncementsMax * options_.interfaces.size());
+        SHOAL_CHECK(++sent_ <= 2 * announcements_max() * options_.interfaces.size());
       } else if (const auto* close = std::get_if<seam::CloseDatagram>(&action)) {
         SHOAL_CHECK(open_.erase(close->socket) == 1);
       } else {

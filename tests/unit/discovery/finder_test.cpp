@@ -84,11 +84,21 @@ TEST_F(FinderTest, BroadcastsFromEveryAddressToEveryBroadcastAddress) {
   for (const auto& send : sent_) EXPECT_EQ(send.bytes, exact);
 }
 
-TEST_F(FinderTest, RepeatsAFewTimesAndEndsWithNothingOpen) {
-  pass(2900ms);
+TEST_F(FinderTest, RepeatsAFewTimesCloselyAndThenOnceASecond) {
+  pass(900ms);
   EXPECT_EQ(sent_.size(), 4u * 3u);
+  pass(950ms);
+  EXPECT_EQ(sent_.size(), 4u * 3u);
+  pass(100ms);
+  EXPECT_EQ(sent_.size(), 5u * 3u);
+  pass(1s);
+  EXPECT_EQ(sent_.size(), 6u * 3u);
+}
+
+TEST_F(FinderTest, EndsAtItsDeadlineWithNothingOpen) {
+  pass(2950ms);
   EXPECT_FALSE(finder_.is_over());
-  pass(200ms);
+  pass(100ms);
   EXPECT_TRUE(finder_.is_over());
   EXPECT_EQ(closed_, 2);
   EXPECT_EQ(next(), "");
