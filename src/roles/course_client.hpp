@@ -25,17 +25,17 @@ struct LocalInterface {
 
 struct CourseClientOptions {
   // Exactly one of the three says where to begin:
-  std::optional<course::FileInfo> file_info;          // step 1: both files were read
-  std::optional<base::Endpoint> tracker;              // step 2
-  std::vector<LocalInterface> interfaces;             // step 3: discover on these (127.0.0.1 included)
+  std::optional<course::FileInfo> file_info;  // step 1: both files were read
+  std::optional<base::Endpoint> tracker;      // step 2
+  std::vector<LocalInterface> interfaces;     // step 3: discover on these (127.0.0.1 included)
   std::uint16_t discovery_port = course::kDiscoveryPort;
-  std::vector<base::Endpoint> extra_peers;            // --peer: asked for whatever nobody listed has
+  std::vector<base::Endpoint> extra_peers;  // --peer: asked for whatever nobody listed has
 
-  bool offers_pipelining = true;                      // section 5, bit 0
-  std::uint32_t chunk_bytes_max = 256u << 20;         // limit of CHUNK (4.6): below what byte-swapped lengths read as
-  std::uint32_t file_info_bytes_max = 64u << 20;      // limit of FILE_INFO (4.6)
+  bool offers_pipelining = true;                  // section 5, bit 0
+  std::uint32_t chunk_bytes_max = 256u << 20;     // limit of CHUNK (4.6)
+  std::uint32_t file_info_bytes_max = 64u << 20;  // limit of FILE_INFO (4.6)
   base::Duration connect_timeout = std::chrono::seconds(5);
-  base::Duration answer_timeout = std::chrono::seconds(10);    // first byte of an awaited answer (4.7)
+  base::Duration answer_timeout = std::chrono::seconds(10);  // first byte of an awaited answer (4.7)
   // Inside a message: bytes must keep coming at this pace on average, else the source counts as silent.
   base::Duration stall_timeout = std::chrono::seconds(10);
   base::Duration discovery_timeout = std::chrono::seconds(3);

@@ -79,6 +79,7 @@ class Reading {
     const auto hash = base::Sha1Hash::from_bytes(reader.take(base::Sha1Hash::kSize));
     const std::uint32_t content_bytes = reader.u32();
     if (content_bytes > bytes - 32) return fail(SessionFailure::overrun);
+    if (bytes - 32 - content_bytes > swarm::kSurplusBytesMax) return fail(SessionFailure::bad_length);
     answers_.push_back({.kind = hash == asked[answers_.size()] ? Answer::Kind::chunk : Answer::Kind::wrong,
                         .content_at = at + 32,
                         .content_bytes = content_bytes,
