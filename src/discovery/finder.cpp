@@ -31,6 +31,8 @@ Finder::Finder(FinderOptions options) : options_(std::move(options)) {
 }
 
 void Finder::start(Instant now) {
+  is_over_ = false;
+  announcements_ = 0;
   ends_ = now + options_.timeout;
   for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
     actions_.push_back(seam::OpenDatagram{socket_of(i), options_.interfaces[i].address});

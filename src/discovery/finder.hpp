@@ -4,8 +4,8 @@
 // Called by roles/ (course_client), which takes trackers with take_next() until one serves; meanwhile the finder keeps
 // collecting, so that there is a next one.
 //
-// Always holds: a tracker is given out once; datagrams that make no sense change nothing; it ends at its deadline, and
-// then, or after stop(), has no socket open.
+// Always holds: a tracker is given out once, also when the finder is started again; datagrams that make no sense change
+// nothing; it ends at its deadline, and then, or after stop(), has no socket open.
 #pragma once
 
 #include <cstddef>
@@ -58,6 +58,7 @@ class Finder {
  public:
   explicit Finder(FinderOptions options);
 
+  // Once it is over it can be started again, for another while.
   void start(base::Instant now);
   void on_datagram(const seam::DatagramArrived& datagram, base::Instant now);
   void on_deadline(base::Instant now);

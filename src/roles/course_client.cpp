@@ -13,7 +13,8 @@ namespace {
 using base::Instant;
 using Result = seam::Finish::Result;
 
-// The flow: search (steps 2 and 3) -> open the store -> download -> make the file -> finish.
+// The flow: search (steps 2 and 3) -> open the store -> download -> make the file -> finish. In step 3 a download that
+// ends incomplete leads back to the search, for the next tracker.
 class CourseClient final : public seam::Machine {
  public:
   CourseClient(CourseClientOptions options, base::BufferPool& buffers, base::Rng rng)
@@ -92,7 +93,7 @@ class CourseClient final : public seam::Machine {
     auto& result = search_->result();
     if (!result) return;
     if (!*result) {
-      finish(std::move(result->error()));
+      finish(std::move(best_failure_ ? *best_failure_ : result->error()));
       return;
     }
     const FoundFile found = std::move(**result);
@@ -142,10 +143,23 @@ class CourseClient final : public seam::Machine {
     }
     if (phase_ != Phase::finishing || download_->is_anything_open()) return;
     if (failure_) {
-      finish(std::move(*failure_));
+      end_incomplete(now);
     } else if (path_) {
       finish({.result = Result::done, .message = "got " + plan_.manifest.name, .missing = {}, .path = *path_});
     }
+  }
+
+  void end_incomplete(Instant now) {
+    if (!best_failure_ || failure_->missing.size() < best_failure_->missing.size()) best_failure_ = std::move(failure_);
+    failure_.reset();
+    if (!search_ || !search_->can_go_on()) {
+      finish(std::move(*best_failure_));
+      return;
+    }
+    download_.reset();
+    phase_ = Phase::searching;
+    search_->go_on(now);
+    advance_search();
   }
 
   void stop() {
@@ -178,8 +192,9 @@ class CourseClient final : public seam::Machine {
   std::optional<CourseSearch> search_;
   CoursePlan plan_;
   std::optional<CourseDownload> download_;
-  std::optional<seam::Finish> failure_;  // how it ends once nothing is open any more
-  std::optional<std::string> path_;      // of the finished file
+  std::optional<seam::Finish> failure_;       // how the download ends once nothing is open any more
+  std::optional<seam::Finish> best_failure_;  // of those that ended, the first with the fewest missing
+  std::optional<std::string> path_;           // of the finished file
   seam::Actions actions_;
 };
 

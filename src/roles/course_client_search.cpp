@@ -32,6 +32,14 @@ void CourseSearch::start(Instant now) {
   advance(now);
 }
 
+void CourseSearch::go_on(Instant now) {
+  note_failure(swarm::QueryFailure::malformed,
+               "the peers that tracker " + asked_.to_string() + " lists do not give the whole file");
+  result_.reset();
+  finder_->start(now);
+  advance(now);
+}
+
 void CourseSearch::ask(const base::Endpoint& tracker, Instant now) {
   asked_ = tracker;
   query_.emplace(swarm::TrackerQueryOptions{.tracker = tracker,
@@ -123,6 +131,7 @@ void CourseSearch::note_failure(swarm::QueryFailure failure, std::string message
 }
 
 void CourseSearch::give_up() {
+  is_exhausted_ = true;
   if (last_resort_) {
     result_ = std::move(*last_resort_);
     return;

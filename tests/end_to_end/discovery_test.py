@@ -221,7 +221,7 @@ class ThreeTrackers(NetworkCase):
     @for_each(
         **named(
             *("refuse", "reset-on-accept", "vanish", "error=1"),
-            *("nobody", "lying-length=4294967295", "count-overrun", "filename=.."),
+            *("nobody", "only-dead-peers", "lying-length=4294967295", "count-overrun", "filename=.."),
         )
     )
     def test_a_first_one_that_lies_or_fails_is_passed_over(self, quirk):

@@ -133,6 +133,22 @@ TEST_F(FinderTest, CountsATrackerThatAnswersSeveralTimesOnce) {
   EXPECT_EQ(next(), "");
 }
 
+TEST_F(FinderTest, LooksAgainForTrackersThatHaveNotAnsweredBefore) {
+  answer("10.0.0.7:9100", tracker_info("10.0.0.7:8000"));
+  pass(4s);
+  EXPECT_EQ(next(), "10.0.0.7:8000");
+  finder_.start(now_);
+  take();
+  EXPECT_EQ(opened_.size(), 4u);
+  answer("10.0.0.7:9100", tracker_info("10.0.0.7:8000"));
+  answer("10.0.0.8:9100", tracker_info("10.0.0.8:8000"));
+  EXPECT_EQ(next(), "10.0.0.8:8000");
+  EXPECT_EQ(next(), "");
+  pass(4s);
+  EXPECT_TRUE(finder_.is_over());
+  EXPECT_EQ(closed_, 4);
+}
+
 TEST_F(FinderTest, ReplacesAnAddressThatCannotBeMeantForUs) {
   answer("10.0.0.7:9100", tracker_info("0.0.0.0:8000"));
   answer("10.0.0.8:9100", tracker_info("127.0.0.1:8000"));

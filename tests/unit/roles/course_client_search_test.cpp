@@ -65,6 +65,79 @@ TEST(CourseClientSearch, TriesTheNextTrackerWhenOneFails) {
   EXPECT_EQ(world.file(), shared.whole());
 }
 
+constexpr const char* kOtherTracker = "10.0.0.11:8000";
+constexpr const char* kDeadPeer = "10.0.0.12:8001";
+
+std::vector<seam::TrackerTrace> failed_trackers(const ClientWorld& world) {
+  auto traces = world.traces<seam::TrackerTrace>();
+  std::erase_if(traces, [](const auto& trace) { return trace.what != seam::TrackerTrace::What::failed; });
+  return traces;
+}
+
+TEST(CourseClientSearch, GoesOnWithTheNextTrackerWhenThePeersOfOneDoNotGiveTheFile) {
+  const Shared shared;
+  Shared dead = shared;
+  dead.owners = {{kAlice}, {kDeadPeer}, {kDeadPeer}};
+  ClientWorld world(step_3());
+  discoverable(world, {kOtherTracker, kTracker});
+  make_tracker(world.host(kOtherTracker), dead.info());
+  make_tracker(world.host(kTracker), shared.info());
+  world.host(kDeadPeer).on_dial = [] { return Dialled::refuses; };
+  make_honest(world.host(kAlice), {shared.chunks[0]});
+  make_honest(world.host(kBob), shared.chunks);
+  const auto& finish = world.run();
+  EXPECT_EQ(finish.result, Result::done) << finish.message;
+  EXPECT_EQ(world.file(), shared.whole());
+  EXPECT_EQ(world.open_datagrams, 0u);
+  const auto failed = failed_trackers(world);
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(failed[0].tracker, endpoint(kOtherTracker));
+  EXPECT_NE(failed[0].reason.find("do not give the whole file"), std::string::npos) << failed[0].reason;
+}
+
+TEST(CourseClientSearch, GoesOnWithATrackerThatAnswersOnlyWhenAskedAgain) {
+  const Shared shared;
+  Shared dead = shared;
+  dead.owners = {{kDeadPeer}, {kDeadPeer}, {kDeadPeer}};
+  ClientWorld world(step_3());
+  discoverable(world, {kOtherTracker});
+  world.host(kDeadPeer).on_dial = [&] {
+    discoverable(world, {kTracker});
+    return Dialled::refuses;
+  };
+  make_tracker(world.host(kOtherTracker), dead.info());
+  make_tracker(world.host(kTracker), shared.info());
+  make_honest(world.host(kAlice), shared.chunks);
+  make_honest(world.host(kBob), shared.chunks);
+  EXPECT_EQ(world.run().result, Result::done);
+  EXPECT_EQ(world.file(), shared.whole());
+}
+
+TEST(CourseClientSearch, ReportsTheDownloadThatLacksLeastWhenNoTrackerLeadsToTheWholeFile) {
+  const Shared shared{.chunks = {"one", "two", "three"}, .owners = {{kDeadPeer}, {kDeadPeer}, {kDeadPeer}}};
+  Shared better = shared;
+  better.owners = {{kAlice}, {kDeadPeer}, {kDeadPeer}};
+  Shared unlisted = shared;
+  unlisted.owners = {{}, {}, {}};
+  Shared other{.chunks = {"a", "b", "c", "d"}, .owners = {{kBob}, {kBob}, {kBob}, {kBob}}, .name = "other.txt"};
+  ClientWorld world(step_3());
+  const std::vector<std::string> trackers = {"10.0.0.21:1", "10.0.0.22:1", "10.0.0.23:1", "10.0.0.24:1"};
+  discoverable(world, trackers);
+  make_tracker(world.host(trackers[0]), unlisted.info());
+  make_tracker(world.host(trackers[1]), shared.info());
+  make_tracker(world.host(trackers[2]), better.info());
+  make_tracker(world.host(trackers[3]), other.info());
+  world.host(kDeadPeer).on_dial = [] { return Dialled::refuses; };
+  make_honest(world.host(kAlice), {shared.chunks[0]});
+  make_honest(world.host(kBob), {});
+  const auto& finish = world.run();
+  EXPECT_EQ(finish.result, Result::incomplete);
+  EXPECT_EQ(finish.missing, (std::vector<PieceIndex>{PieceIndex(1), PieceIndex(2)}));
+  EXPECT_NE(finish.message.find("hello.txt is incomplete"), std::string::npos) << finish.message;
+  for (const std::string& tracker : trackers) EXPECT_EQ(world.host(tracker).dials, 1) << tracker;
+  EXPECT_LE(world.elapsed(), 30s);
+}
+
 TEST(CourseClientSearch, SaysThatNoTrackerWasFound) {
   ClientWorld world(step_3());
   const auto& finish = world.run();
