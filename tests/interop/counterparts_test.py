@@ -1,4 +1,4 @@
-"""The Python counterparts against each other, every habit of one side against the other. Needs no program under test."""
+"""The Python counterparts against each other: every habit of each side. Needs no program under test."""
 
 import unittest
 

@@ -69,8 +69,10 @@ class Course:
         self.write_peers_ini()
 
     def write_peers_ini(self):
-        sections = (f"[{name}]\nip_address = {ip}\nport_number = {port}\n" for name, (ip, port) in self.addresses.items())
-        (self.root / "config" / "peers.ini").write_text("\n".join(sections))
+        lines = []
+        for name, (ip, port) in self.addresses.items():
+            lines += [f"[{name}]", f"ip_address = {ip}", f"port_number = {port}", ""]
+        (self.root / "config" / "peers.ini").write_text("\n".join(lines))
 
     def write_file_ini(self):
         lines = ["[description]", f"filename = {self.name}", f"chunks_count = {len(self.pieces)}", "", "[chunks]"]

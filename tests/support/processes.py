@@ -121,9 +121,8 @@ class Process:
     def story(self):
         """What a failing test should show."""
         state = "running" if self.is_running else f"exit code {self._child.returncode}"
-        return "\n".join(
-            [f"$ {' '.join(self.command)}  [{state}]", "--- stdout", *self.stdout[-40:], "--- stderr", self.stderr[-4000:]]
-        )
+        output = ["--- stdout", *self.stdout[-40:], "--- stderr", self.stderr[-4000:]]
+        return "\n".join([f"$ {' '.join(self.command)}  [{state}]", *output])
 
     def signal(self, number):
         self._child.send_signal(number)

@@ -70,8 +70,8 @@ class Responder:
             ip = local_ip_towards(source)
         info = protocol.TrackerInfo(ip, port, self.name)
         message = protocol.encode_tracker_info(info, fill=self.habits.fill)
-        sending = quirks.Habits(quirks.ANSWERING, [name for name in ("reserved-noise", "surplus") if name in self.habits])
-        return quirks.disguise(message, sending)
+        disguises = [name for name in ("reserved-noise", "surplus") if name in self.habits]
+        return quirks.disguise(message, quirks.Habits(quirks.ANSWERING, disguises))
 
     def arranged(self, message):
         head, body = message[: protocol.HEADER_BYTES], message[protocol.HEADER_BYTES :]

@@ -128,6 +128,6 @@ def reset(connection):
 
 def has_bytes_waiting(connection):
     """Whether the other side sent more than was read; the end of the stream does not count."""
-    if not select.select([connection], [], [], 0)[0]:
-        return False
-    return bool(connection.recv(1, socket.MSG_PEEK))
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0) and connection.recv(1, socket.MSG_PEEK))
