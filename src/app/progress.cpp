@@ -75,6 +75,8 @@ void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
   file_ = printable(trace.name);
   piece_count_ = trace.piece_count;
   pieces_held_ = trace.pieces_held;
+  pieces_verified_ = 0;  // what an earlier list brought is held now
+  bytes_verified_ = 0;
   begun_ = now;
   last_draw_ = now;
   const std::string held = trace.pieces_held > 0 ? fmt::format(", {} of them already here", trace.pieces_held) : "";
