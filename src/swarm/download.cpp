@@ -19,6 +19,8 @@ constexpr double kDoublingShare = 0.8;
 constexpr double kReplanShare = 0.02;
 constexpr base::Duration kReplanMin = std::chrono::milliseconds(1);
 constexpr base::Duration kReplanMax = std::chrono::milliseconds(50);
+// A source that was never asked may be this much faster than those that were: idle, it is worth a try.
+constexpr double kUntriedHope = 4;
 // Rates below this are silence; the plan divides by them.
 constexpr double kRateMin = 1e-3;
 // One hand-over costs up to sources^2 steps. What does not fit into this waits for the next look at the plan.
@@ -200,7 +202,8 @@ void Download::Impl::replan(base::Instant now) {
   replan_at_ = now + std::clamp(base::from_seconds(kReplanShare * end_s), kReplanMin, kReplanMax);
 }
 
-// A source that was not measured yet counts as the mean of the others, less the longer it is silent.
+// A source that was not measured yet counts as the mean of the others, more before it is tried, less the longer it is
+// silent.
 void Download::Impl::set_rates(base::Instant now) {
   double sum = 0;
   std::uint32_t known = 0;
@@ -219,7 +222,9 @@ void Download::Impl::set_rates(base::Instant now) {
     if (!source.meter.is_warm()) {
       const double silent_s =
           source.outstanding.empty() ? 0 : base::to_seconds(now - source.outstanding.front().requested_at);
-      source.rate_bytes_per_s = piece_bytes / (usual_s + (is_rate_known_ ? silent_s : 0));
+      const bool is_untried = source.outstanding.empty() && !source.delay_s;
+      const double guess_s = is_rate_known_ && is_untried ? usual_s / kUntriedHope : usual_s;
+      source.rate_bytes_per_s = piece_bytes / (guess_s + (is_rate_known_ ? silent_s : 0));
     }
     for (Outstanding& request : source.outstanding) {
       if (request.expected_bytes == 0) request.expected_bytes = table_.expected_size(request.piece).value_or(0);
