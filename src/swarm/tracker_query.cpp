@@ -133,7 +133,7 @@ void TrackerQuery::take_answer() {
     return;
   }
   trace(seam::MessageDirection::received, MessageType::file_info, std::to_string(file->chunks.size()) + " chunks");
-  close();
+  close_all();
   phase_ = Phase::over;
   received_ = {};
   result_ = TrackerAnswer{std::move(*file), local_};
@@ -169,7 +169,8 @@ void TrackerQuery::on_deadline(Instant now) {
       return;
     case Phase::awaiting:
       if (asked_ < kAskTriesMax) {
-        close();
+        // A tracker that serves one at a time may still get to this connection: closed, its answer would be reset.
+        waiting_.push_back(*conn_);
         dial(now);
       } else {
         fail(QueryFailure::silent, "accepted the connection but did not answer for " + seconds_text(now - started_) +
@@ -202,6 +203,11 @@ void TrackerQuery::close() {
   conn_.reset();
 }
 
+void TrackerQuery::close_all() {
+  close();
+  for (const seam::ConnId conn : std::exchange(waiting_, {})) actions_.push_back(seam::Close{conn});
+}
+
 void TrackerQuery::trace(seam::MessageDirection direction, MessageType type, std::string detail) {
   actions_.push_back(seam::Tell{seam::MessageTrace{.direction = direction,
                                                    .remote = options_.tracker,
@@ -210,7 +216,7 @@ void TrackerQuery::trace(seam::MessageDirection direction, MessageType type, std
 }
 
 void TrackerQuery::fail(QueryFailure failure, const std::string& what) {
-  close();
+  close_all();
   phase_ = Phase::over;
   received_ = {};
   result_ = std::unexpected(QueryError{failure, "tracker " + options_.tracker.to_string() + " " + what});

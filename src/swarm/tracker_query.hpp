@@ -90,6 +90,7 @@ class TrackerQuery {
 
   void dial(base::Instant now);
   void close();
+  void close_all();
   void pause(base::Duration duration, base::Instant now);
   void on_broken(base::Instant now);
   [[nodiscard]] bool take_header();
@@ -101,6 +102,7 @@ class TrackerQuery {
   ConnIds& ids_;
   Phase phase_ = Phase::over;
   std::optional<seam::ConnId> conn_;
+  std::vector<seam::ConnId> waiting_;  // asked before, still silent; not read, closed in the end
   base::Instant started_{};
   base::Instant deadline_{};  // of every phase but receiving
   int asked_ = 0;

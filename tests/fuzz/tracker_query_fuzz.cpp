@@ -136,13 +136,19 @@ class Talk {
   void settle() {
     for (const seam::Action& action : query_.take_actions()) {
       if (const auto* dial = std::get_if<seam::Dial>(&action)) {
-        SHOAL_CHECK(!conn_ && dial->conn.value > last_conn_ && ++dials_ <= kDialsMax);
+        SHOAL_CHECK(dial->conn.value > last_conn_ && ++dials_ <= kDialsMax);
+        if (conn_) {  // asked again while the first is still silent, which stays open
+          SHOAL_CHECK(is_connected_ && unread_.read().empty());
+          waiting_.push_back(*conn_);
+          forget_connection();
+        }
         last_conn_ = dial->conn.value;
         conn_ = dial->conn;
       } else if (const auto* send = std::get_if<seam::Send>(&action)) {
         SHOAL_CHECK(is_connected_ && send->conn == conn_ && ++asked_ <= kAskTriesMax);
         SHOAL_CHECK(send->bytes == course::encode_get_file_info());
       } else if (const auto* close = std::get_if<seam::Close>(&action)) {
+        if (std::erase(waiting_, close->conn) > 0) continue;
         SHOAL_CHECK(close->conn == conn_);
         forget_connection();
       } else {
@@ -151,7 +157,7 @@ class Talk {
     }
     SHOAL_CHECK(query_.conn() == conn_);
     if (query_.result()) {
-      SHOAL_CHECK(!conn_ && !query_.next_deadline() && query_.next_read().size_bytes() == 0);
+      SHOAL_CHECK(!conn_ && waiting_.empty() && !query_.next_deadline() && query_.next_read().size_bytes() == 0);
       SHOAL_CHECK(*query_.result() || !query_.result()->error().message.empty());
     } else {
       SHOAL_CHECK(query_.next_deadline());
@@ -164,6 +170,7 @@ class Talk {
   TrackerQuery query_{{.tracker = {base::Ipv4Address::loopback(), 8000}, .file_info_bytes_max = file_info_bytes_max_},
                       ids_};
   std::optional<seam::ConnId> conn_;
+  std::vector<seam::ConnId> waiting_;
   bool is_connected_ = false;
   fuzz::Unread unread_;  // of the connection that is open
   std::uint64_t last_conn_ = 0;
