@@ -13,11 +13,11 @@
 namespace shoal::roles {
 
 struct CourseTrackerOptions {
-  std::string name = "tracker";                              // 4.16
-  base::Endpoint listening;                                  // where TCP listens; 0.0.0.0 possible; the port is real
-  bool splits_replies = false;                               // 4.17
+  std::string name = "tracker";  // 4.16
+  base::Endpoint listening;      // where TCP listens; 0.0.0.0 possible; the port is real
+  bool splits_replies = false;   // 4.17
   std::uint32_t connections_max = 20000;
-  base::Duration message_timeout = std::chrono::seconds(60); // on the inside of a request (4.7)
+  base::Duration message_timeout = std::chrono::seconds(10);  // on the inside of a request (4.7)
   // A listed peer is believed to accept connections for this long after it was last tried (4.15).
   base::Duration probe_validity = std::chrono::seconds(2);
   base::Duration probe_timeout = std::chrono::milliseconds(300);

@@ -71,8 +71,12 @@ void CourseServer::on_output_drained(base::Instant now, seam::Actions& actions) 
 void CourseServer::on_deadline(base::Instant now, seam::Actions& actions) {
   if (!deadline_ || now < *deadline_) return;
   actions.emplace_back(seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::debug,
-                                                  .text = remote_.to_string() + " stopped inside a request; closing"}});
-  on_input_ended(now, actions);
+                                                  .text = remote_.to_string() + " stopped inside a request"}});
+  // Some begin with a message that is too short and wait for the ERROR: the connection lives on (4.10).
+  framer_.drop_everything();
+  deadline_.reset();
+  enqueue_error(course::ErrorCode::invalid_message_format);
+  advance(now, actions);
 }
 
 void CourseServer::on_piece_looked_up(RequestNumber number, const seam::ReadablePiecePtr& piece, base::Instant now,

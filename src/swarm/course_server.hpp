@@ -30,7 +30,7 @@ struct CourseServerOptions {
   course::MessageType serves = course::MessageType::get_chunk;  // other well-formed messages get ERROR 1
   bool welcomes_pipelining = false;                             // section 5, bit 0
   std::uint32_t requests_queued_max = 128;                      // beyond it, reading stops
-  base::Duration message_timeout = std::chrono::seconds(60);    // from the first to the last byte of a request
+  base::Duration message_timeout = std::chrono::seconds(10);    // from the first to the last byte of a request
 };
 
 // A message that is ready to leave: `head`, then the whole of `rest` (may be null), then zeros.

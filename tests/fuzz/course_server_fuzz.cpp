@@ -181,7 +181,7 @@ class World {
     while (machine_->next_deadline() && *machine_->next_deadline() <= end) {
       now_ = std::max(now_, *machine_->next_deadline());
       for (auto& [who, client] : clients_) {
-        if (client.deadline && *client.deadline <= now_) end_requests(client);
+        if (client.deadline && *client.deadline <= now_) drop_unfinished(client);
       }
       tell(seam::DeadlineReached{});
       settle();
@@ -189,9 +189,13 @@ class World {
     }
     now_ = end;
   }
-  // An unfinished request is malformed, and the last one.
   static void end_requests(Client& client) {
     client.is_input_over = true;
+    drop_unfinished(client);
+  }
+  // An unfinished request is malformed.
+  static void drop_unfinished(Client& client) {
+    client.deadline.reset();
     if (client.framer.is_inside_message()) {
       client.answers.push_back(course::encode_error(ErrorCode::invalid_message_format));
     }

@@ -400,18 +400,19 @@ TEST(CourseServer, HasNoDeadlineBetweenRequests) {
   EXPECT_EQ(talk.waits(std::chrono::hours(100)).says(get_hello()).hears(), Hex(2, kHelloChunk));
 }
 
-TEST(CourseServer, EndsWithAClientThatStopsInsideARequest) {
+TEST(CourseServer, AnswersAClientThatStopsInsideARequestAndServesItsNext) {
   Talk talk({.message_timeout = seconds(60)});
   talk.says("01040000");
   EXPECT_EQ(talk.waits(seconds(59)).hears(), Hex{});
   EXPECT_EQ(talk.waits(seconds(1)).hears(), Hex{kError0});
-  EXPECT_TRUE(talk.server().is_finished());
+  EXPECT_FALSE(talk.server().is_finished());
+  EXPECT_EQ(talk.says(get_hello()).hears(), Hex{kHelloChunk});
 }
 
 TEST(CourseServer, DoesNotMoveTheDeadlineForAClientThatDribbles) {
   Talk talk({.message_timeout = seconds(60)});
   for (int i = 0; i < 5; ++i) talk.says("01").waits(seconds(12));
-  EXPECT_TRUE(talk.server().is_finished());
+  EXPECT_EQ(talk.hears(), Hex{kError0});
 }
 
 TEST(CourseServer, GivesEachRequestItsOwnDeadline) {
