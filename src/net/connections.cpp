@@ -146,6 +146,11 @@ void Connections::send(seam::ConnId conn, OutgoingMessage message) {
   if (!connection->is_send_waiting) send_turn(conn);
 }
 
+bool Connections::is_drained(seam::ConnId conn) {
+  const Connection* connection = find(conn);
+  return connection != nullptr && connection->queue.is_empty();
+}
+
 void Connections::send_turn(seam::ConnId conn) {
   Connection* connection = find(conn);
   if (connection == nullptr) return;

@@ -36,6 +36,7 @@ class Connections {
   void shutdown_send(seam::ConnId conn);
   void close(seam::ConnId conn);
   void resume_reading(seam::ConnId conn);
+  [[nodiscard]] bool is_drained(seam::ConnId conn);
 
   // The run ends. Closes everything; is_quiet() tells when that is done.
   void close_all();
