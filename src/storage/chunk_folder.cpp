@@ -27,7 +27,10 @@ StoreResult<std::unique_ptr<ChunkFolder>> ChunkFolder::open(const std::filesyste
 }
 
 bool ChunkFolder::is_reserved(std::string_view name) {
-  return is_temporary(name) || name == kLockName;
+  constexpr std::string_view kChunkSuffix = ".bin";
+  const bool is_chunk = name.ends_with(kChunkSuffix) &&
+                        base::Sha1Hash::parse_hex(name.substr(0, name.size() - kChunkSuffix.size())).has_value();
+  return is_temporary(name) || is_chunk || name == kLockName;
 }
 
 StoreResult<TemporaryFile> ChunkFolder::make_temporary() {
