@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "app/json_events.hpp"
+#include "app/print.hpp"
 #include "app/progress.hpp"
 
 namespace shoal::app {
@@ -25,7 +26,7 @@ ExitCode fail(const CommonOptions& options, ExitCode code, const std::string& me
   if (options.is_json) {
     print_result(json_of_error(message, static_cast<int>(code)));
   } else {
-    fmt::print(stderr, "shoal: {}\n", printable(message));
+    print_text(stderr, fmt::format("shoal: {}\n", printable(message)));
   }
   return code;
 }

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <array>
 #include <variant>
 
 #include "app/json_events.hpp"
+#include "app/print.hpp"
 
 namespace shoal::app {
 namespace {
@@ -14,6 +17,23 @@ namespace {
 constexpr base::Duration kRedrawEvery = std::chrono::milliseconds(200);
 constexpr base::Duration kLineEvery = std::chrono::seconds(5);  // without a terminal
 constexpr std::size_t kSourceLinesMax = 12;
+constexpr std::size_t kColumnsUsual = 80;
+
+std::size_t terminal_columns(std::FILE* out) {
+  winsize size{};
+  const bool is_known = ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col : kColumnsUsual;
+}
+
+// A line that wraps would take two rows, and the block could not be erased. Characters count as one column each.
+std::string fit(const std::string& line, std::size_t columns) {
+  std::size_t shown = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool is_begin = (static_cast<unsigned char>(line[i]) & 0xc0) != 0x80;
+    if (is_begin && ++shown >= columns) return line.substr(0, i);
+  }
+  return line;
+}
 
 }  // namespace
 
@@ -136,6 +156,7 @@ void Progress::on_finish(const seam::Finish& finish, base::Instant now) {
     givers += source.pieces > 0 ? 1 : 0;
     if (source.pieces > 0) say("  " + source_line(endpoint, source));
   }
+  if (piece_count_ == 0) return say(fmt::format("{}: an empty file", file_));
   if (pieces_verified_ == 0) return say(fmt::format("{}: every chunk was already here", file_));
   const double seconds = std::max(base::to_seconds(now - begun_), 1e-6);
   say(fmt::format("{}: {} in {:.2f} s ({}/s) from {} {}", file_, describe_bytes(static_cast<double>(bytes_verified_)),
@@ -148,12 +169,13 @@ void Progress::on_finish(const seam::Finish& finish, base::Instant now) {
 
 void Progress::say(const std::string& line) {
   erase_block();
-  fmt::print(options_.out, "{}\n", line);
+  print_text(options_.out, line + "\n");
 }
 
 void Progress::erase_block() {
   if (block_lines_ == 0) return;
-  fmt::print(options_.out, "\x1b[{}A\x1b[J", block_lines_);
+  // To the first column, also when an echoed ^C moved the cursor.
+  print_text(options_.out, fmt::format("\r\x1b[{}A\x1b[J", block_lines_));
   block_lines_ = 0;
 }
 
@@ -205,10 +227,11 @@ void Progress::redraw(base::Instant now) {
   update_rates(now);
   last_draw_ = now;
   if (!options_.is_terminal) {
-    fmt::print(options_.out, "{}\n", summary(now));
+    print_text(options_.out, summary(now) + "\n");
     return;
   }
-  std::string block = summary(now) + "\n";
+  const std::size_t columns = terminal_columns(options_.out);
+  std::string block = fit(summary(now), columns) + "\n";
   std::size_t lines = 1;
   for (const auto& [endpoint, source] : sources_) {
     if (lines > kSourceLinesMax) break;
@@ -216,11 +239,11 @@ void Progress::redraw(base::Instant now) {
     const std::string state = source.status == seam::SourceStatus::ready
                                   ? describe_bytes(source.rate_bytes_per_s) + "/s"
                                   : std::string(kStates.at(static_cast<std::size_t>(source.status)));
-    block += fmt::format("  {}  {}\n", source_line(endpoint, source), state);
+    block += fit(fmt::format("  {}  {}", source_line(endpoint, source), state), columns) + "\n";
     ++lines;
   }
   erase_block();
-  fmt::print(options_.out, "{}", block);
+  print_text(options_.out, block);
   std::fflush(options_.out);
   block_lines_ = lines;
 }

@@ -28,6 +28,8 @@ class Progress {
 
   void name_source(const base::Endpoint& endpoint, const std::string& name) { names_[endpoint] = name; }
   void on_trace(const seam::Trace& trace, base::Instant now);
+  // Time went by: what is shown must not stand still.
+  void on_tick(base::Instant now) { redraw(now); }
   void on_finish(const seam::Finish& finish, base::Instant now);
 
  private:

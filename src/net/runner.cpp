@@ -18,6 +18,7 @@ namespace shoal::net {
 
 namespace {
 
+constexpr base::Duration kTickEvery = std::chrono::milliseconds(500);
 // A deadline further away is looked at again then.
 constexpr base::Duration kTimerMax = std::chrono::hours(1);
 constexpr int kOneThread = 1;
@@ -43,6 +44,7 @@ class Runner::Impl final : public EventSink {
         loop_(kOneThread),
         signals_(loop_),
         timer_(loop_),
+        tick_timer_(loop_),
         connections_(loop_, *this),
         datagrams_(loop_, *this),
         listener_(loop_) {
@@ -84,6 +86,7 @@ class Runner::Impl final : public EventSink {
   void settle();
   void carry_out_actions();
   void update_timer();
+  void tick();
 
   void carry_out(seam::Dial& action) { connections_.dial(action); }
   void carry_out(seam::Send& action);
@@ -108,6 +111,7 @@ class Runner::Impl final : public EventSink {
   asio::io_context loop_;
   asio::signal_set signals_;
   Timer timer_;
+  Timer tick_timer_;
   std::optional<base::Instant> timer_set_for_;
   Connections connections_;
   Datagrams datagrams_;
@@ -136,6 +140,7 @@ seam::Finish Runner::Impl::run(seam::Machine& machine) {
   }
   datagrams_.start();
 
+  if (options_.on_tick) tick();
   const auto work_guard = asio::make_work_guard(loop_);
   is_settling_ = true;
   machine.start(now());
@@ -185,6 +190,7 @@ void Runner::Impl::close_everything() {
   loop_.restart();
   events_.clear();
   timer_.cancel();
+  tick_timer_.cancel();
   listener_.close();
   datagrams_.close_all();
   connections_.close_all();
@@ -207,6 +213,9 @@ void Runner::Impl::settle() {
   while (!events_.empty() && !finish_) {
     seam::Event event = std::move(events_.front());
     events_.pop_front();
+    // Something was sent since: that will be told when it has left, too.
+    const auto* drained = std::get_if<seam::OutputDrained>(&event);
+    if (drained != nullptr && !connections_.is_drained(drained->conn)) continue;
     machine_->on_event(std::move(event), now());
     carry_out_actions();
   }
@@ -223,6 +232,15 @@ void Runner::Impl::carry_out_actions() {
       if (finish_) return;
     }
   }
+}
+
+void Runner::Impl::tick() {
+  tick_timer_.expires_after(kTickEvery);
+  tick_timer_.async_wait([this](const ErrorCode& error) {
+    if (error || finish_) return;
+    options_.on_tick(now());
+    tick();
+  });
 }
 
 void Runner::Impl::update_timer() {

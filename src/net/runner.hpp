@@ -31,6 +31,8 @@ struct RunnerOptions {
   storage::PieceLibrary* library = nullptr;  // what a peer serves from; outlives the runner
   // Hears every Tell of the machine and the runner's own notes, on the machine's thread.
   std::function<void(const seam::Trace&, base::Instant)> on_trace = {};
+  // Called about twice a second while it runs: what is shown should not stand still when nothing happens.
+  std::function<void(base::Instant)> on_tick;
   // SIGINT and SIGTERM become StopRequested; a second one ends the run at once.
   bool stops_on_signals = false;
 };
