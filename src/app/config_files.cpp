@@ -43,7 +43,8 @@ Read<std::string> read_text(const std::filesystem::path& path) {
     text.append(block.data(), static_cast<std::size_t>(file.gcount()));
   }
   if (!file.is_open() || file.bad()) {
-    return std::unexpected(fmt::format("{}: cannot be read: {}", path.string(), reason()));
+    const char* hint = errno == ENOENT ? " (is this the course folder? give --dir, or make one with `split`)" : "";
+    return std::unexpected(fmt::format("{}: cannot be read: {}{}", path.string(), reason(), hint));
   }
   return text;
 }
@@ -87,9 +88,7 @@ Read<course::FileInfo> read_file_info(const CourseFolder& folder) {
 }
 
 FolderShareProvider::FolderShareProvider(CourseFolder folder, course::FileInfo first)
-    : folder_(std::move(folder)),
-      version_(version()),
-      share_(std::make_shared<const course::FileInfo>(std::move(first))) {}
+    : folder_(std::move(folder)), share_(std::make_shared<const course::FileInfo>(std::move(first))) {}
 
 std::string FolderShareProvider::version() const {
   return version_of(folder_.peers_ini()) + "/" + version_of(folder_.file_ini());
@@ -101,7 +100,8 @@ std::shared_ptr<const course::FileInfo> FolderShareProvider::current() {
   version_ = std::move(now);
   auto read = read_file_info(folder_);
   if (read) {
-    if (*read != *share_) share_ = std::make_shared<const course::FileInfo>(std::move(*read));
+    if (*read == *share_) return share_;
+    share_ = std::make_shared<const course::FileInfo>(std::move(*read));
     spdlog::info("the configuration changed and was read again: {} chunks", share_->chunks.size());
   } else {
     spdlog::warn("{} (the last good configuration stays in force)", read.error());

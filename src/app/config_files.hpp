@@ -45,7 +45,7 @@ class FolderShareProvider : public tracker::ShareProvider {
   [[nodiscard]] std::string version() const;
 
   CourseFolder folder_;
-  std::string version_;
+  std::string version_;  // empty until the first request: what changed since `first` was read must not be missed
   std::shared_ptr<const course::FileInfo> share_;
 };
 

@@ -8,9 +8,11 @@
 
 #include "app/cli.hpp"
 #include "app/json_events.hpp"
+#include "app/print.hpp"
 #include "app/progress.hpp"
 #include "app/sequence_diagram.hpp"
 #include "net/interfaces.hpp"
+#include "net/resolve.hpp"
 #include "net/runner.hpp"
 #include "roles/course_client.hpp"
 #include "storage/chunk_folder_store.hpp"
@@ -34,6 +36,7 @@ struct ClientOptions {
   std::string output;
   std::string sequence_diagram;
   bool no_pipelining = false;
+  // A length in the wrong byte order says 512 MiB or more for usual chunks, and is refused by this at once.
   std::string chunk_limit = "256M";
   std::string file_info_limit = "64M";
   double answer_timeout_s = 10;
@@ -43,11 +46,14 @@ struct ClientOptions {
 };
 
 Read<base::Endpoint> parse_endpoint(const std::string& option, const std::string& text) {
-  const auto endpoint = base::Endpoint::parse(text);
-  if (!endpoint || endpoint->port == 0) {
-    return std::unexpected(fmt::format("{} {}: not an address and port such as 127.0.0.1:8000", option, text));
+  const std::size_t colon = text.rfind(':');
+  const auto port = base::parse_port(colon == std::string::npos ? "" : std::string_view(text).substr(colon + 1));
+  if (!port || *port == 0) {
+    return std::unexpected(fmt::format("{} {}: not a host and port such as 127.0.0.1:8000", option, text));
   }
-  return *endpoint;
+  const auto address = net::resolve(text.substr(0, colon));
+  if (!address) return std::unexpected(fmt::format("{} {}: no host of this name has an IPv4 address", option, text));
+  return base::Endpoint{*address, *port};
 }
 
 Read<std::uint32_t> parse_limit(const std::string& option, const std::string& text) {
@@ -58,7 +64,7 @@ Read<std::uint32_t> parse_limit(const std::string& option, const std::string& te
   return static_cast<std::uint32_t>(*size);
 }
 
-// Step 3 asks on every interface, and on loopback last, or only on --bind's.
+// Step 3 asks on every interface, or only on --bind's.
 Read<std::vector<roles::LocalInterface>> choose_interfaces(const ClientOptions& options) {
   std::vector<roles::LocalInterface> chosen;
   std::optional<base::Ipv4Address> only;
@@ -77,6 +83,10 @@ Read<std::vector<roles::LocalInterface>> choose_interfaces(const ClientOptions& 
 }
 
 Read<void> choose_beginning(const ClientOptions& options, roles::CourseClientOptions& machine) {
+  if (options.step != 2 && !options.tracker.empty()) {
+    return std::unexpected(fmt::format("--tracker {}: step {} asks no tracker of your choice; use --step 2",
+                                       options.tracker, options.step));
+  }
   if (options.step == 1) {
     auto info = read_file_info(options.common.folder());
     if (!info) return std::unexpected(info.error());
@@ -158,6 +168,11 @@ class Audience {
     }
   }
 
+  void on_tick(base::Instant now) {
+    now_ = now;
+    if (!options_.common.is_json && !options_.common.is_quiet) progress_.on_tick(now);
+  }
+
   ExitCode on_finish(const seam::Finish& finish) {
     const ExitCode code = exit_code_of(finish.result);
     if (options_.common.is_json) {
@@ -168,7 +183,7 @@ class Audience {
         // A script reads the path as it is.
         print_result(isatty(STDOUT_FILENO) != 0 ? printable(finish.path) : finish.path);
       } else {
-        fmt::print(stderr, "shoal: {}\n", printable(finish.message));
+        print_text(stderr, fmt::format("shoal: {}\n", printable(finish.message)));
       }
     }
     if (options_.sequence_diagram.empty()) return code;
@@ -203,6 +218,7 @@ ExitCode run_client(const ClientOptions& options) {
   net::Runner runner(
       {.store = store.get(),
        .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
+       .on_tick = [&audience](base::Instant now) { audience.on_tick(now); },
        .stops_on_signals = true});
   return audience.on_finish(runner.run(*machine));
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/cli.hpp"
+#include "app/json_events.hpp"
 #include "app/progress.hpp"
 #include "course/config.hpp"
 #include "storage/course_files.hpp"
@@ -58,12 +59,19 @@ Read<void> place_original(const fs::path& file, const fs::path& place) {
   return std::unexpected(fmt::format("{}: the original cannot be placed there: {}", place.string(), error.message()));
 }
 
-// An existing peers.ini stays; it must know every peer.
+bool has_peers(const CourseFolder& folder) {
+  std::error_code ignored;
+  return fs::exists(folder.peers_ini(), ignored);
+}
+
 Read<void> provide_peers(const CourseFolder& folder, const std::vector<std::string>& names) {
-  std::error_code error;
-  if (!fs::exists(folder.peers_ini(), error)) {
-    return write_text(folder.peers_ini(), course::encode_peers_ini(course::default_peers(names)));
-  }
+  if (has_peers(folder)) return {};
+  return write_text(folder.peers_ini(), course::encode_peers_ini(course::default_peers(names)));
+}
+
+// An existing peers.ini stays; it must know every peer.
+Read<void> check_peers(const CourseFolder& folder, const std::vector<std::string>& names) {
+  if (!has_peers(folder)) return {};
   const auto peers = read_peers(folder);
   if (!peers) return std::unexpected(peers.error());
   for (const std::string& name : names) {
@@ -109,8 +117,11 @@ ExitCode run_split(const SplitCommand& command) {
     return fail(command.common, ExitCode::usage,
                 fmt::format("{}: file.ini cannot hold this name; give the file a plain one", command.file));
   }
+  if (const auto known = check_peers(folder, command.peers); !known) {
+    return fail(command.common, ExitCode::usage, known.error());
+  }
   if (const auto provided = provide_peers(folder, command.peers); !provided) {
-    return fail(command.common, ExitCode::usage, provided.error());
+    return fail(command.common, ExitCode::disk, provided.error());
   }
   const std::size_t peers = command.peers.size();
   const auto split = storage::split_file({.file = command.file,
@@ -140,7 +151,9 @@ ExitCode run_split(const SplitCommand& command) {
   if (const auto written = write_text(folder.file_ini(), course::encode_file_ini(config)); !written) {
     return fail(command.common, ExitCode::disk, written.error());
   }
-  if (!command.common.is_quiet) {
+  if (command.common.is_json) {
+    print_result(json_of_result("split", name, split->file_bytes, static_cast<std::uint32_t>(split->chunks.size())));
+  } else if (!command.common.is_quiet) {
     print_result(fmt::format("{}: {} in {} chunks of {}: {}", name,
                              describe_bytes(static_cast<double>(split->file_bytes)), split->chunks.size(),
                              describe_bytes(static_cast<double>(*chunk_bytes)), describe_owners(command, *split)));
@@ -171,7 +184,9 @@ ExitCode run_merge(const ResultCommand& command) {
   const fs::path output = command.output.empty() ? chunks / config->filename : fs::path(command.output);
   const auto merged = storage::merge_chunks(chunks, config->chunks, output);
   if (!merged) return fail(command.common, exit_code_of(merged.error().kind), merged.error().message);
-  if (!command.common.is_quiet) {
+  if (command.common.is_json) {
+    print_result(json_of_result("merged", output.string(), *merged, static_cast<std::uint32_t>(config->chunks.size())));
+  } else if (!command.common.is_quiet) {
     print_result(fmt::format("{}: {} merged from {} chunks", output.string(),
                              describe_bytes(static_cast<double>(*merged)), config->chunks.size()));
   }
@@ -192,7 +207,10 @@ ExitCode run_check(const ResultCommand& command) {
                 fmt::format("{} differs from {} from byte {} on ({} and {} bytes)", result.string(), original.string(),
                             *compared->first_difference, compared->second_bytes, compared->first_bytes));
   }
-  if (!command.common.is_quiet) {
+  if (command.common.is_json) {
+    print_result(json_of_result("equal", result.string(), compared->first_bytes,
+                                static_cast<std::uint32_t>(config->chunks.size())));
+  } else if (!command.common.is_quiet) {
     print_result(fmt::format("{} equals {} ({})", result.string(), original.string(),
                              describe_bytes(static_cast<double>(compared->first_bytes))));
   }

@@ -29,18 +29,25 @@ ExitCode run_tracker(const TrackerOptions& options) {
   }
   const auto address = choose_address(options.address, *peers->tracker);
   if (!address) return fail(options.common, ExitCode::usage, address.error());
+  // Found by broadcast from other hosts, a tracker has to be reachable from them (4.16), whatever peers.ini calls it.
+  base::Endpoint listen = *address;
+  if (options.address.bind.empty() && listen.address.is_loopback()) listen.address = {};
   if (options.name.size() > 255) {
     return fail(options.common, ExitCode::usage, "--name: longer than 255 bytes");
   }
   auto share = read_file_info(folder);
   if (!share) return fail(options.common, ExitCode::usage, share.error());
   FolderShareProvider provider(folder, std::move(*share));
-  return serve(
-      options.common, {.listen = *address, .discovery_port = options.discovery_port, .what = "tracker " + options.name},
-      [&options, &provider](base::Endpoint listening) {
-        return roles::make_course_tracker(
-            {.name = options.name, .listening = listening, .splits_replies = options.splits_replies}, provider);
-      });
+  return serve(options.common,
+               {.listen = listen,
+                .announced = address->address,
+                .discovery_port = options.discovery_port,
+                .what = "tracker " + options.name},
+               [&options, &provider](base::Endpoint listening) {
+                 return roles::make_course_tracker(
+                     {.name = options.name, .listening = listening, .splits_replies = options.splits_replies},
+                     provider);
+               });
 }
 
 }  // namespace

@@ -127,6 +127,10 @@ std::string json_of_error(const std::string& message, int exit_code) {
   return boost::json::serialize(object{{"event", "error"}, {"message", to_utf8(message)}, {"exit_code", exit_code}});
 }
 
+std::string json_of_result(std::string_view what, std::string_view path, std::uint64_t bytes, std::uint32_t chunks) {
+  return boost::json::serialize(object{{"event", what}, {"path", to_utf8(path)}, {"bytes", bytes}, {"chunks", chunks}});
+}
+
 std::string json_of_listening(const std::string& what, const std::string& endpoint) {
   return boost::json::serialize(object{{"event", what}, {"address", endpoint}});
 }

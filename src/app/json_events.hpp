@@ -1,6 +1,7 @@
 // --json: every trace a user may want, as one JSON object per line on stdout. Field names are stable.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,9 @@ namespace shoal::app {
 [[nodiscard]] std::optional<std::string> json_of(const seam::Trace& trace, base::Instant now);
 [[nodiscard]] std::string json_of(const seam::Finish& finish, base::Instant now);
 [[nodiscard]] std::string json_of_error(const std::string& message, int exit_code);
+// What split, merge and check made or found.
+[[nodiscard]] std::string json_of_result(std::string_view what, std::string_view path, std::uint64_t bytes,
+                                         std::uint32_t chunks);
 [[nodiscard]] std::string json_of_listening(const std::string& what, const std::string& endpoint);
 
 // `bytes` with everything that is not UTF-8 replaced, so that a file name from outside cannot break a line of JSON.

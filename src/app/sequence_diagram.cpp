@@ -14,7 +14,6 @@ struct Exchange {
   std::string participant;
   const seam::MessageTrace* request = nullptr;
   const seam::MessageTrace* answer = nullptr;
-  std::string last_detail;
   std::uint32_t count = 1;
 };
 
@@ -47,7 +46,7 @@ void draw_arrow(std::string& text, const Exchange& exchange, const seam::Message
   const std::string_view arrow = message.is_datagram ? "-)" : (exchange.answer == &message ? "-->>" : "->>");
   std::string label = message.message;
   if (!message.detail.empty()) label += " " + message.detail;
-  if (exchange.count > 1 && !exchange.last_detail.empty()) label += " … " + exchange.last_detail;
+  if (exchange.count > 1) label += fmt::format(" and {} more", exchange.count - 1);
   fmt::format_to(std::back_inserter(text), "    {}{}{}: {}\n", from, arrow, to, escape(label));
 }
 
@@ -91,7 +90,7 @@ std::string SequenceDiagram::render() const {
       continue;
     }
     if (!is_answer && !message.trace.is_datagram) waiting.push_back(exchanges.size());
-    Exchange exchange{.participant = message.participant, .request = nullptr, .answer = nullptr, .last_detail = {}};
+    Exchange exchange{.participant = message.participant, .request = nullptr, .answer = nullptr};
     (is_answer ? exchange.answer : exchange.request) = &message.trace;
     exchanges.push_back(std::move(exchange));
   }
@@ -124,8 +123,6 @@ std::string SequenceDiagram::render() const {
     }
     Exchange folded = exchanges[run.front()];
     folded.count = static_cast<std::uint32_t>(run.size());
-    const Exchange& last = exchanges[run.back()];
-    folded.last_detail = last.request != nullptr ? last.request->detail : last.answer->detail;
     draw(text, folded);
   }
   return text;

@@ -54,7 +54,7 @@ ExitCode serve(const CommonOptions& common, const ServeOptions& options,
     discovery = *opened;
   }
   const std::unique_ptr<seam::Machine> machine = make(*listening);
-  announce(common, "listening", *listening);
+  announce(common, "listening", {options.announced.value_or(listening->address), listening->port});
   if (discovery) announce(common, "discovery", *discovery);
   spdlog::info("{} listens on {}; Ctrl-C ends it", options.what, listening->to_string());
   const seam::Finish finish = runner.run(*machine);

@@ -14,6 +14,7 @@ namespace shoal::app {
 
 struct ServeOptions {
   base::Endpoint listen;                        // port 0: any free one
+  std::optional<base::Ipv4Address> announced;   // told instead of the address listened on, when that is 0.0.0.0
   std::optional<std::uint16_t> discovery_port;  // a tracker's UDP side
   std::string what;                             // "peer alice", for messages
   storage::PieceLibrary* library = nullptr;

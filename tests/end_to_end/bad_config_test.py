@@ -195,7 +195,6 @@ class FileIni(ConfigCase):
 class Options(ConfigCase):
     @for_each(
         tracker_no_port=("--step", "2", "--tracker", "127.0.0.1"),
-        tracker_name=("--step", "2", "--tracker", "localhost:8000"),
         tracker_port_0=("--step", "2", "--tracker", "127.0.0.1:0"),
         tracker_port_big=("--step", "2", "--tracker", "127.0.0.1:65536"),
         peer=("--step", "1", "--peer", "alice"),
@@ -220,8 +219,8 @@ class Options(ConfigCase):
     def test_an_address_that_is_taken_is_named(self, command):
         self.configure()
         first = self.shoal(*command, "--port", "0", "--dir", self.root)
-        ip, port = first.wait_address()
-        self.assert_told((*command, "--port", str(port)), f"{ip}:{port}", "another program uses it")
+        port = first.wait_address()[1]
+        self.assert_told((*command, "--port", str(port)), f":{port}", "another program uses it")
         self.assertEqual(first.stop(), DONE)
 
     @for_each(zero="0", negative="-1", word="big", nothing="", huge="4G", unit="10X", overflow="99999999999999999999")
