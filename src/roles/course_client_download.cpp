@@ -261,6 +261,10 @@ void CourseDownload::close(Instant now) {
     }
     source.session->discard(source.session->unanswered().front());
   }
+  if (is_anything_open()) {
+    actions_.push_back(seam::Tell{seam::NoteTrace{seam::NoteTrace::Level::debug,
+                                                  "all there is has arrived; letting old peers end their answers"}});
+  }
   settle(now);
 }
 

@@ -34,7 +34,7 @@ inline constexpr int kTimeoutStrikes = 2;
 inline constexpr base::Duration kFirstRetryPause = std::chrono::milliseconds(500);
 inline constexpr base::Duration kLaterRetryPause = std::chrono::seconds(2);
 // How long an answer nobody needs any more is read on, so that a peer that cannot stop sees no reset (4.3).
-inline constexpr base::Duration kDrainMax = std::chrono::seconds(1);
+inline constexpr base::Duration kDrainMax = std::chrono::seconds(3);
 
 class CourseDownload {
  public:

@@ -141,7 +141,7 @@ void CourseSearch::give_up() {
     finish.result = Result::nothing_found;
     finish.message = "no tracker answered on UDP port " + std::to_string(options_.discovery_port) + ", asked from";
     for (const LocalInterface& each : options_.interfaces) finish.message += " " + each.address.to_string();
-    finish.message += "; start one with 'shoal course tracker', or name one with --tracker HOST:PORT";
+    finish.message += "; start one with 'shoal course tracker', or name one with '--step 2 --tracker HOST:PORT'";
   } else {
     const auto is_refusal = [](swarm::QueryFailure failure) { return failure == swarm::QueryFailure::refused; };
     finish.result = std::ranges::all_of(failures_, is_refusal)          ? Result::refused

@@ -28,7 +28,7 @@ std::string_view describe(SessionFailure failure) {
     case SessionFailure::bad_type:
       return "answered with a message of the wrong type";
     case SessionFailure::bad_length:
-      return "sent a message of an impossible length";
+      return "sent a message of an impossible length, or of more than --chunk-limit allows";
     case SessionFailure::overrun:
       return "sent a CHUNK whose content is longer than its message";
     case SessionFailure::unsolicited:
