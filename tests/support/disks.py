@@ -25,7 +25,7 @@ class SmallDisk:
         script = 'mount -t tmpfs -o size="$1",mode=755 none "$2" && echo mounted && exec sleep infinity'
         holder = case.start(["unshare", "--mount", "sh", "-c", script, "sh", str(size_bytes), self.path])
         holder.wait_line("mounted")
-        self.prefix = ["nsenter", "--target", str(holder.pid), "--mount", "--"]
+        self.prefix = ["nsenter", "--target", str(holder.pid), "--mount", "--root", "--"]
         self.seen = Path(f"/proc/{holder.pid}/root{self.path}")
 
     def remount(self, options):
