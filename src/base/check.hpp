@@ -1,5 +1,5 @@
 // SHOAL_CHECK: a claim that only a bug of ours can break. It is on in every build and ends the program with the place.
-// SHOAL_AUDIT_CHECK: the same for claims that are expensive to test; on in debug, sanitizer and simulation builds.
+// SHOAL_AUDIT_CHECK: the same for claims that are expensive to test; on in debug and sanitizer builds.
 // Bytes from outside and the user's mistakes are never checked with these: they are error values.
 #pragma once
 
