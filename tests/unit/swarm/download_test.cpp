@@ -273,6 +273,21 @@ TEST_F(DownloadTest, AsksASecondSourceWhenTheFirstFallsSilent) {
   EXPECT_EQ(asked(), "");
 }
 
+TEST_F(DownloadTest, TriesAnIdleSourceForTheLastBigPieceOfASlowOne) {
+  make(1);
+  add(0, {0});
+  add(1, {0});
+  EXPECT_EQ(asked(), "0:0 ");
+  download_->on_piece_sized(SourceId(0), base::PieceIndex(0), 4'000'000, now_);
+  std::string again;
+  while (again.empty() && now_ < base::Instant{} + std::chrono::seconds(1)) {
+    now_ += milliseconds(50);
+    download_->on_payload(SourceId(0), 10'000, now_);  // it would take twenty seconds
+    again = asked();
+  }
+  EXPECT_EQ(again, "1:0 ");
+}
+
 TEST_F(DownloadTest, HasNoDeadlineWhileEverySourceIsBusy) {
   make(2);
   add(0, {0, 1});
