@@ -213,13 +213,16 @@ class CommandLine(OutputCase):
             split = self.shoal("split", big, "--dir", self.root / "out", "--chunk-size", fitting)
             self.assert_exit(split, DONE, timeout=60)
 
-    def test_output_that_nobody_can_take_is_no_crash(self):
-        """stdout is a pipe whose reader is gone."""
+    @for_each(events=("stdout", "--json"), progress=("stderr", "--verbose"))
+    def test_output_that_nobody_can_take_is_no_crash(self, output):
+        """It is a pipe whose reader is gone."""
+        stream, option = output
         self.start_servers(self.course)
         reader, writer = os.pipe()
         os.close(reader)
-        command = [program(), "course", "client", "--step", "1", "--dir", self.course.root, "--json"]
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=20)
+        command = [program(), "course", "client", "--step", "1", "--dir", self.course.root, option]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writer}
+        done = subprocess.run(command, **streams, timeout=20)
         os.close(writer)
         self.assertEqual(done.returncode, DONE, done.stderr)
         client = Client(self, self.course)

@@ -167,7 +167,8 @@ TEST_F(ChunkFolderStoreTest, RefusesAFileInPlaceOfTheFolder) {
 }
 
 TEST_F(ChunkFolderStoreTest, RefusesNamesThatWouldLeaveTheFolderOrTakeItsOwn) {
-  for (const std::string name : {"", ".", "..", "a/b", ".shoal.lock", ".shoal-0.part"}) {
+  for (const std::string name :
+       {"", ".", "..", "a/b", ".shoal.lock", ".shoal-0.part", "0ff54d8f53a4b321b098b601a70d7408b0422f70.bin"}) {
     CutFile file = file_;
     file.manifest.name = name;
     ChunkFolderStore store(options());

@@ -52,8 +52,14 @@ TEST(VisibleShare, KeepsTheFullListOfAChunkWhosePeersAllLookDead) {
             (Lists{{at("10.0.0.2:1"), at("10.0.0.3:1")}, {at("10.0.0.4:1")}}));
 }
 
-TEST(VisibleShare, InventsNoPeerForAChunkThatHasNone) {
+TEST(VisibleShare, InventsNoPeerWhereThereIsNone) {
   EXPECT_EQ(peers_of(visible_share(share_of({{}}), kRemote, {})), Lists{{}});
+}
+
+TEST(VisibleShare, NamesEverybodyForAChunkThatIsGivenToNobody) {
+  const auto share = share_of({{at("10.0.0.7:1")}, {}, {at("10.0.0.8:1")}});
+  EXPECT_EQ(peers_of(visible_share(share, kRemote, {})),
+            (Lists{{at("10.0.0.7:1")}, {at("10.0.0.7:1"), at("10.0.0.8:1")}, {at("10.0.0.8:1")}}));
 }
 
 TEST(VisibleShare, KeepsNameAndHashes) {
