@@ -333,8 +333,8 @@ void Network::send_datagram(base::Endpoint from, base::Endpoint to, base::Bytes 
     if (!is_target || !host->is_up || is_cut(from.address, address)) continue;
     if (!datagram_ports_.contains({address, to.port}) || rng_.chance(options_.datagram_loss)) continue;
     const base::Duration latency = host->link.latency + host_of(from.address)->link.latency;
-    queue_.after(latency, [this, address = address, port = to.port, from, bytes] {
-      Host* target = host_of(address);
+    queue_.after(latency, [this, target_address = address, port = to.port, from, bytes] {
+      Host* target = host_of(target_address);
       if (target->is_up) target->port->on_datagram(port, from, bytes);
     });
   }

@@ -3,8 +3,8 @@
 //
 // Called by roles/ (course_client), which hands it the events of conn() and carries its actions out.
 //
-// Always holds: at most one connection is open; every wait has a deadline, so it ends; once there is a result nothing
-// is open.
+// Always holds: one connection is read at a time, and those asked in vain stay open, unread, until there is a result;
+// every wait has a deadline, so it ends; once there is a result nothing is open.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/endpoint.hpp"
 #include "base/time.hpp"
