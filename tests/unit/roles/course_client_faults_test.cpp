@@ -271,7 +271,6 @@ void run_with_a_duplicate_under_way(std::uint16_t slow_reserved, base::Duration 
   const Shared shared{.chunks = {"warm up a", "warm up b", std::string(40'000, 'x')},
                       .owners = {{kAlice}, {kBob}, {kAlice, kBob}}};
   ClientWorld world(step_1(shared));
-  std::optional<base::Instant> done;
   bool is_first = true;
   std::size_t slow_reads = 0;
   for (const char* name : {kAlice, kBob}) {

@@ -93,7 +93,7 @@ class ServerHarness {
       unread.erase(unread.begin(), unread.begin() + static_cast<std::ptrdiff_t>(count));
       event(seam::BytesArrived{conn, count});
     }
-    machine_->next_read(conn);  // a runner asks again, and is told when to stop
+    static_cast<void>(machine_->next_read(conn));  // a runner asks again, and is told when to stop
   }
 
   void carry_out() {
