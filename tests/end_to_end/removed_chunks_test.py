@@ -6,6 +6,7 @@ import unittest
 from support.cases import expanded, for_each, themselves
 from support.course import some_bytes
 from support.events import events, wait_event
+from support.gate import Gate
 from support.network import enter_fresh_network
 from support.shoal import INCOMPLETE
 from support.split_course import LAYOUTS, STEPS, Client, SplitCase
@@ -142,16 +143,27 @@ class WrongLists(RemovedCase):
 @expanded
 class During(RemovedCase):
     CHUNK_BYTES = 128 << 10
+    ASKED_FIRST = 3
+    GET_CHUNK_BYTES = 28
 
-    def stop_in_the_middle(self, layout, *peer_options):
-        """A client that was stopped after its first chunk; most of the file is still where it was."""
+    def begin(self, layout, *peer_options):
+        """A client that has its first chunks; its further requests wait at the gates in front of the peers."""
         self.course = self.split(some_bytes(150 * self.CHUNK_BYTES), str(self.CHUNK_BYTES))
         self.peers = self.start_servers(self.course, *peer_options)
+        self.peer_addresses = {name: self.course.addresses[name] for name in self.peers}
+        let_through = self.ASKED_FIRST * self.GET_CHUNK_BYTES
+        self.gates = [Gate(self, address, let_through) for address in self.peer_addresses.values()]
+        for name, gate in zip(self.peers, self.gates):
+            self.course.set_address(name, gate.address)
         self.client = Client(self, self.course, layout=layout)
         process = self.client.start("--json")
         wait_event(process, "piece", status="verified")
-        process.signal(signal.SIGSTOP)
         return process
+
+    def go_on(self):
+        for gate in self.gates:
+            gate.open()
+        self.client.assert_done()
 
     @for_each(
         course=("course",),
@@ -159,44 +171,42 @@ class During(RemovedCase):
         one_at_a_time=("course", "--no-pipelining"),
     )
     def test_shared_chunks_that_vanish_change_nothing(self, case):
-        process = self.stop_in_the_middle(*case)
+        process = self.begin(*case)
         shared = self.course.numbers_of("alice", "bob")
         self.take_away(self.course, "alice", shared[::2])
         self.take_away(self.course, "bob", shared[1::2])
-        process.signal(signal.SIGCONT)
-        self.client.assert_done()
+        self.go_on()
         self.assertTrue(self.refused(process), "nobody noticed")
 
     @for_each(**themselves(*LAYOUTS))
     def test_own_chunks_that_move_to_the_other_change_nothing(self, layout):
-        process = self.stop_in_the_middle(layout)
+        process = self.begin(layout)
         for name in ("alice", "bob"):
             self.move(self.course, name, self.course.numbers_of(name)[10:])
-        process.signal(signal.SIGCONT)
-        self.client.assert_done()
+        self.go_on()
         self.assertTrue(self.refused(process), "nobody noticed")
 
     @for_each(**themselves(*LAYOUTS))
     def test_a_peer_that_is_killed_is_made_up_for(self, layout):
-        process = self.stop_in_the_middle(layout)
+        self.begin(layout)
         for number in self.course.numbers_of("alice"):
             chunk_hash = self.course.hashes[number]
             copy = self.course.chunk_path("bob", chunk_hash)
             copy.write_bytes(self.course.chunk_path("alice", chunk_hash).read_bytes())
-        self.peers["alice"].signal(signal.SIGKILL)
-        self.peers["alice"].wait()
-        process.signal(signal.SIGCONT)
-        self.client.assert_done()
+        self.kill("alice")
+        self.go_on()
 
     def test_a_peer_that_starts_again_is_found_again(self):
-        process = self.stop_in_the_middle("course")
-        ip, port = self.course.addresses["alice"]
-        self.peers["alice"].signal(signal.SIGKILL)
-        self.peers["alice"].wait()
+        self.begin("course")
+        ip, port = self.peer_addresses["alice"]
+        self.kill("alice")
         again = self.shoal("peer", "alice", "--dir", self.course.root, "--bind", ip, "--port", str(port))
         again.wait_line("listening")
-        process.signal(signal.SIGCONT)
-        self.client.assert_done()
+        self.go_on()
+
+    def kill(self, name):
+        self.peers[name].signal(signal.SIGKILL)
+        self.peers[name].wait()
 
 
 if __name__ == "__main__":
