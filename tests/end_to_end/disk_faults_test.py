@@ -9,6 +9,7 @@ from support.cases import expanded, for_each, themselves
 from support.course import Course, some_bytes
 from support.disks import NOBODY, SmallDisk, as_nobody
 from support.events import events, verified_pieces, wait_event
+from support.gate import close_gates
 from support.network import enter_fresh_network
 from support.paced_peer import PacedPeer
 from support.shoal import DISK, DONE
@@ -227,7 +228,7 @@ class InterruptedOutput(DiskCase):
     @for_each(**themselves("empty", "truncated", "longer", "wrong", "link", "pipe"))
     def test_leftovers_that_are_spoilt_are_no_use_and_no_harm(self, how):
         for spoilt in (("part",), ("journal",), ("part", "journal", "side", "whole")):
-            client = self.run_client(rate_bytes_per_s=100_000)
+            client = self.run_client(rate_bytes_per_s=20_000)
             wait_event(client.process, "piece", 3, status="verified")
             client.process.signal(signal.SIGKILL)
             client.process.wait()
@@ -286,15 +287,20 @@ class PeerDisks(DiskCase):
 class TwoClients(DiskCase):
     @for_each(**themselves(*LAYOUTS))
     def test_the_second_says_that_the_first_is_there(self, layout):
-        self.start_course(some_bytes(200 * CHUNK))
+        self.course = self.split(some_bytes(20 * CHUNK), str(CHUNK))
+        names = ("alice", "bob")
+        for name in names:
+            self.shoal_peer(self.course, name)
+        gates = close_gates(self, self.course, names, requests=2)
+        self.tracker = self.shoal_tracker(self.course)
         place = self.root / "place"
         place.mkdir()
         first = self.client_in(place, layout, "--json")
         wait_event(first, "piece", status="verified")
-        first.signal(signal.SIGSTOP)
         second = self.client_in(place, layout)
         self.assert_disk_error(second, "in use by another command")
-        first.signal(signal.SIGCONT)
+        for gate in gates:
+            gate.open()
         self.assert_exit(first, DONE)
         self.assertTrue(self.result_in(place, layout).read_bytes() == self.course.content)
         self.assert_exit(self.client_in(place, layout), DONE)

@@ -6,7 +6,7 @@ import unittest
 from support.cases import expanded, for_each, themselves
 from support.course import some_bytes
 from support.events import events, wait_event
-from support.gate import Gate
+from support.gate import close_gates
 from support.network import enter_fresh_network
 from support.shoal import INCOMPLETE
 from support.split_course import LAYOUTS, STEPS, Client, SplitCase
@@ -143,18 +143,13 @@ class WrongLists(RemovedCase):
 @expanded
 class During(RemovedCase):
     CHUNK_BYTES = 128 << 10
-    ASKED_FIRST = 3
-    GET_CHUNK_BYTES = 28
 
     def begin(self, layout, *peer_options):
         """A client that has its first chunks; its further requests wait at the gates in front of the peers."""
         self.course = self.split(some_bytes(150 * self.CHUNK_BYTES), str(self.CHUNK_BYTES))
         self.peers = self.start_servers(self.course, *peer_options)
         self.peer_addresses = {name: self.course.addresses[name] for name in self.peers}
-        let_through = self.ASKED_FIRST * self.GET_CHUNK_BYTES
-        self.gates = [Gate(self, address, let_through) for address in self.peer_addresses.values()]
-        for name, gate in zip(self.peers, self.gates):
-            self.course.set_address(name, gate.address)
+        self.gates = close_gates(self, self.course, self.peers, requests=3)
         self.client = Client(self, self.course, layout=layout)
         process = self.client.start("--json")
         wait_event(process, "piece", status="verified")

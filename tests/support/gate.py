@@ -9,6 +9,18 @@ import threading
 
 from support.scripted_server import ScriptedServer
 
+GET_CHUNK_BYTES = 28
+
+
+def close_gates(case, course, names, requests):
+    """A gate in front of each peer that lets some requests through; from now on peers.ini names the gates."""
+    gates = []
+    for name in names:
+        ip, port = course.addresses[name]
+        gates.append(Gate(case, (ip, int(port)), requests * GET_CHUNK_BYTES))
+        course.set_address(name, gates[-1].address)
+    return gates
+
 
 class Gate:
     def __init__(self, case, target, let_through_bytes):
