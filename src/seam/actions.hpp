@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "base/endpoint.hpp"
 #include "base/sha1.hpp"
 #include "base/strong.hpp"
+#include "base/time.hpp"
 #include "metainfo/manifest.hpp"
 #include "seam/ids.hpp"
 #include "seam/storage_types.hpp"
@@ -30,13 +32,16 @@ struct Send {
   ConnId conn;
   base::Bytes bytes;
 };
-// header, then the whole of `piece`, then `padding_bytes` zeros, as one message that is always completed: when the file
-// turns out shorter than it was, zeros take its place (the receiver's hash check refuses them). -> OutputDrained
+// header, then the bytes of `piece` from `offset_bytes` on (`count_bytes` of them, or all), then `padding_bytes` zeros,
+// as one message that is always completed: when the file turns out shorter than it was, zeros take its place (the
+// receiver's hash check refuses them). -> OutputDrained
 struct SendPiece {
   ConnId conn;
   base::Bytes header;
   ReadablePiecePtr piece;
   std::uint32_t padding_bytes = 0;
+  std::uint64_t offset_bytes = 0;
+  std::optional<std::uint64_t> count_bytes = {};
 };
 struct ShutdownSend {  // FIN once everything queued is sent; reading goes on
   ConnId conn;
@@ -51,9 +56,12 @@ struct ResumeReading {
 };
 
 // --- UDP ---
-struct OpenDatagram {  // bound to `local` and an ephemeral port; broadcast allowed
+// Bound to `local` and an ephemeral port; broadcast allowed. With a group: on its port, which others may share, hearing
+// what is sent to the group on the interface of `local`; what is sent to it goes out there with a TTL of 1.
+struct OpenDatagram {
   SocketId socket;
   base::Ipv4Address local;
+  std::optional<base::Endpoint> group = {};
 };
 struct SendDatagram {  // lost silently when the network refuses it
   SocketId socket;
@@ -74,10 +82,13 @@ struct BeginPiece {
   std::vector<base::PieceIndex> places;
   std::uint64_t size_bytes = 0;
 };
-struct StoreBlock {  // the next `count` bytes of the piece, at the front of the buffer -> BlockStored
+// `count` bytes of the piece, at the front of the buffer -> BlockStored. Stores that do not know how their pieces are
+// laid out want them in order.
+struct StoreBlock {
   WriteId write;
   base::Buffer buffer;
   std::size_t count = 0;
+  std::uint64_t offset_bytes = 0;  // in the piece
 };
 struct CompletePiece {  // all bytes are there -> PieceVerified or PieceMismatched
   WriteId write;
@@ -94,7 +105,32 @@ struct LookUpPiece {  // -> PieceLookedUp
   base::Sha1Hash hash;
 };
 
+// --- The rest of the internet ---
+// One HTTP or HTTPS request; redirects are followed (kRedirectsMax), certificates are checked -> Fetched or FetchFailed
+struct Fetch {
+  static constexpr int kRedirectsMax = 5;
+  FetchId fetch;
+  std::string url;
+  std::string method = "GET";
+  base::Bytes body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::size_t reply_bytes_max = 1u << 20;  // of the answer's body; a longer one fails
+  base::Duration timeout = std::chrono::seconds(15);
+};
+struct CancelFetch {  // no event follows
+  FetchId fetch;
+};
+struct Resolve {  // the IPv4 addresses of a host name -> NameResolved
+  ResolveId resolve;
+  std::string host;
+};
+
 // --- Everything else ---
+// What the next run begins with: replaces the file of this name in the runner's state folder, in one step. No answer.
+struct SaveState {
+  std::string name;
+  base::Bytes bytes;
+};
 struct Tell {  // no answer
   Trace trace;
 };
@@ -117,7 +153,7 @@ struct Finish {
 
 using Action = std::variant<Dial, Send, SendPiece, ShutdownSend, Close, ResumeReading, OpenDatagram, SendDatagram,
                             CloseDatagram, OpenStore, BeginPiece, StoreBlock, CompletePiece, AbandonPiece, FinishStore,
-                            LookUpPiece, Tell, Finish>;
+                            LookUpPiece, Fetch, CancelFetch, Resolve, SaveState, Tell, Finish>;
 using Actions = std::vector<Action>;
 
 }  // namespace shoal::seam

@@ -89,12 +89,28 @@ struct PieceLookedUp {  // answers LookUpPiece; null: not there, not readable, o
   ReadablePiecePtr piece;
 };
 
+// --- The rest of the internet ---
+struct Fetched {  // answers Fetch; any status but a redirect
+  FetchId fetch;
+  int status = 0;
+  base::Bytes body;
+};
+struct FetchFailed {  // answers Fetch
+  FetchId fetch;
+  std::string reason;  // in words for a user
+};
+struct NameResolved {  // answers Resolve; empty when there is no such name
+  ResolveId resolve;
+  std::vector<base::Ipv4Address> addresses;
+};
+
 // --- Everything else ---
 struct DeadlineReached {};  // now >= next_deadline()
 struct StopRequested {};    // Ctrl-C, SIGTERM: end soon, leave nothing half-written
 
-using Event = std::variant<Connected, ConnectFailed, Accepted, BytesArrived, InputEnded, OutputDrained, ConnectionLost,
-                           DatagramArrived, StoreOpened, BlockStored, PieceVerified, PieceMismatched, StoreFinished,
-                           StoreFailed, PieceLookedUp, DeadlineReached, StopRequested>;
+using Event =
+    std::variant<Connected, ConnectFailed, Accepted, BytesArrived, InputEnded, OutputDrained, ConnectionLost,
+                 DatagramArrived, StoreOpened, BlockStored, PieceVerified, PieceMismatched, StoreFinished, StoreFailed,
+                 PieceLookedUp, Fetched, FetchFailed, NameResolved, DeadlineReached, StopRequested>;
 
 }  // namespace shoal::seam

@@ -62,12 +62,19 @@ struct PayloadTrace {
   std::uint64_t bytes = 0;
 };
 
+// Payload was handed to the kernel for somebody who asked for it.
+struct UploadTrace {
+  base::Endpoint remote;
+  std::uint64_t bytes = 0;
+};
+
 // Anything else a user or an operator should read.
 struct NoteTrace {
   enum class Level : std::uint8_t { debug, info, warning } level = Level::info;
   std::string text;
 };
 
-using Trace = std::variant<MessageTrace, TrackerTrace, ManifestTrace, SourceTrace, PieceTrace, PayloadTrace, NoteTrace>;
+using Trace = std::variant<MessageTrace, TrackerTrace, ManifestTrace, SourceTrace, PieceTrace, PayloadTrace,
+                           UploadTrace, NoteTrace>;
 
 }  // namespace shoal::seam

@@ -20,10 +20,9 @@
 #include "base/rng.hpp"
 #include "base/strong.hpp"
 #include "base/time.hpp"
+#include "swarm/source_id.hpp"
 
 namespace shoal::swarm {
-
-using SourceId = base::Strong<struct SourceIdTag>;
 
 struct DownloadOptions {
   std::uint32_t piece_count = 0;
