@@ -1,0 +1,22 @@
+// Which files of a torrent a user wants (`get --select`): globs over paths. Used by storage (which files to make) and
+// by roles (which pieces to ask for).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bitfield.hpp"
+#include "metainfo/manifest.hpp"
+
+namespace shoal::metainfo {
+
+// `*` matches within a component, `**` across, `?` one character. A pattern without '/' is matched against the last
+// component.
+[[nodiscard]] bool matches_glob(std::string_view path, std::string_view pattern);
+// By file index; no patterns: all. Padding is never selected.
+[[nodiscard]] std::vector<bool> select_files(const Layout& layout, const std::vector<std::string>& patterns);
+// The pieces that hold bytes of these files.
+[[nodiscard]] base::Bitfield pieces_of_files(const Layout& layout, const std::vector<bool>& selected);
+
+}  // namespace shoal::metainfo

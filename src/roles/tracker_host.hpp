@@ -1,0 +1,54 @@
+// A whole tracker as a machine. One TCP port speaks the course protocol and HTTP (told apart by the first byte), UDP on
+// the same number speaks BEP 15 (seam::kTrackerSocket), and the discovery socket answers the course broadcast. Runs
+// under net's runner and in the simulator. roles::make_course_tracker is the one with nothing but two ini files.
+//
+// HTTP: GET /announce, /scrape, /shares (JSON), /shares/NAME.torrent, PUT /shares/NAME.torrent (publishing: from the
+// local network, or with `Authorization: Bearer TOKEN`), DELETE likewise, /healthz, /metrics (Prometheus text), / (a
+// plain page that says what this is). Slow and never-finishing clients are ended; limits are named.
+//
+// Course clients get FILE_INFO of one share: course_share when set, else the newest they can get, with the hosts that
+// announced to have its pieces and speak the course protocol (peer ids "-SH"); or the configured share of ini files.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/rng.hpp"
+#include "base/time.hpp"
+#include "seam/machine.hpp"
+#include "tracker/share_provider.hpp"
+#include "tracker/swarms.hpp"
+
+namespace shoal::roles {
+
+inline constexpr std::size_t kHttpConnectionsMax = 10'000;
+inline constexpr base::Duration kHttpHeadTimeout = std::chrono::seconds(10);
+inline constexpr base::Duration kHttpIdleTimeout = std::chrono::seconds(60);
+inline constexpr base::Duration kSaveEvery = std::chrono::seconds(10);  // while something changed
+inline constexpr const char* kSharesState = "shares";                   // SaveState names
+inline constexpr const char* kSwarmsState = "swarms";
+
+struct TrackerHostOptions {
+  std::string name = "tracker";
+  base::Endpoint listening;  // TCP and UDP; 0.0.0.0 possible; the port is real
+  bool splits_replies = false;
+  std::uint32_t connections_max = 20000;
+  base::Duration message_timeout = std::chrono::seconds(10);
+  base::Duration probe_validity = std::chrono::seconds(2);
+  base::Duration probe_timeout = std::chrono::milliseconds(300);
+  std::optional<std::string> course_share;  // a share's name
+  std::string token;                        // for publishing from elsewhere; empty: local network only
+  tracker::SwarmsOptions swarms;
+  base::Bytes saved_shares;  // of an earlier run
+  base::Bytes saved_swarms;
+};
+
+// `configured` may be null: no ini files; it must outlive the machine.
+[[nodiscard]] std::unique_ptr<seam::Machine> make_tracker_host(TrackerHostOptions options,
+                                                               tracker::ShareProvider* configured, base::Rng rng);
+
+}  // namespace shoal::roles

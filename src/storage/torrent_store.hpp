@@ -1,0 +1,68 @@
+// A torrent on disk: where a download's pieces go, and where those who ask are given from, for one file or a folder of
+// many. It is the PieceStore of `get` and the PieceLibrary of `get` and `share`.
+//
+// Two ways to make one:
+//  - download(): while it is not finished everything lies beside its final place under a hidden name (.NAME.shoal-part,
+//    a file or a folder with the whole tree), with a journal (.NAME.shoal-journal) of the pieces that are verified and
+//    on disk, and a lock; finish() gives files their times and modes, makes links and empty files, and renames the
+//    whole in one step. The journal stays while somebody goes on giving (keeps_journal).
+//  - serve(): data that is there already, made or checked by the caller; nothing is ever written.
+//
+// Always holds: the journal claims a piece only after its bytes reached the disk (fdatasync before the line is written,
+// batched, so that a power cut loses a few pieces and never believes one too many); open() believes the journal without
+// hashing when sizes and times of the files are as it noted, and hashes what is in doubt; no path leaves the output
+// folder, links in the way are never followed; a second process in the same place gets StoreErrorKind::in_use; NAME
+// that exists already is left alone: it is this very share, then it counts as held, or it is an error that says so.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "metainfo/torrent.hpp"
+#include "storage/piece_library.hpp"
+#include "storage/piece_store.hpp"
+
+namespace shoal::storage {
+
+struct TorrentStoreOptions {
+  std::filesystem::path folder;       // where NAME goes; must exist
+  std::optional<std::string> name;    // instead of the manifest's (--output)
+  metainfo::InfoHash info_hash;       // what the journal is for
+  std::vector<std::string> selected;  // globs over paths ("*.iso", "a/b/*"); empty: every file
+  bool keeps_journal = false;         // after finish(): a later run begins without hashing
+};
+
+class TorrentStore final : public PieceStore, public PieceLibrary {
+ public:
+  static std::unique_ptr<TorrentStore> download(TorrentStoreOptions options);
+  // `root`: the file, or the folder that holds the files. All pieces are taken as verified while sizes and times stay
+  // as they are now; a file that changed gives nothing any more.
+  static StoreResult<std::unique_ptr<TorrentStore>> serve(const metainfo::Manifest& manifest,
+                                                          const std::filesystem::path& root);
+  ~TorrentStore() override;
+
+  // PieceStore. put() takes the bytes of a piece in any order.
+  StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
+  StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places, std::uint64_t size_bytes) override;
+  StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override;
+  StoreResult<bool> complete(seam::WriteId write) override;
+  void abandon(seam::WriteId write) override;
+  StoreResult<std::string> finish() override;
+
+  // PieceLibrary. Only verified pieces.
+  std::optional<seam::ReadablePiecePtr> look_up_verified(const base::Sha1Hash& hash) override;
+  seam::ReadablePiecePtr look_up(const base::Sha1Hash& hash) override;
+
+ private:
+  class Impl;
+  explicit TorrentStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shoal::storage
