@@ -1,6 +1,7 @@
 // Magnet links (BEP 9, and `ws` and `x.pe`): text to a value or an error, and back. Used by the commands.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <string>
@@ -12,7 +13,17 @@
 
 namespace shoal::metainfo {
 
-enum class MagnetError : std::uint8_t { not_a_magnet, no_info_hash, bad_info_hash, version_2_only, bad_escape };
+inline constexpr std::size_t kMagnetBytesMax = 64 * 1024;
+
+enum class MagnetError : std::uint8_t {
+  not_a_magnet,
+  too_long,
+  no_info_hash,
+  bad_info_hash,
+  two_info_hashes,  // that differ
+  version_2_only,
+  bad_escape,
+};
 [[nodiscard]] std::string_view describe(MagnetError error);
 
 struct Magnet {

@@ -1,9 +1,9 @@
 // .torrent files and info dictionaries (BEP 3, 12, 19, 27, 47, 52's v1 side of hybrids): untrusted bytes to a Torrent
 // or an error, and a Torrent to bytes. Used by the commands, by the swarm (metadata from peers) and by the tracker.
 //
-// Always holds of a parsed Torrent: the manifest has a layout; every path is relative, without `.`, `..`, empty, NUL or
-// separator components, none is longer than 255 bytes, none is another's parent, no two are equal; sizes add up without
-// overflow and match the number of piece hashes; `info` are the bytes whose SHA-1 is `info_hash`.
+// Always holds of a parsed Torrent: the manifest has a layout; every path is safe (metainfo/paths.hpp), none is
+// another's parent, no two are equal; sizes add up without overflow and match the number of piece hashes; `info` are
+// the bytes whose SHA-1 is `info_hash`.
 #pragma once
 
 #include <cstdint>
