@@ -39,6 +39,10 @@ std::string describe(const seam::PayloadTrace& trace) {
   return fmt::format("payload {} {}", trace.source.to_string(), trace.bytes);
 }
 
+std::string describe(const seam::UploadTrace& trace) {
+  return fmt::format("upload {} {}", trace.remote.to_string(), trace.bytes);
+}
+
 std::string describe(const seam::NoteTrace& trace) {
   return "note " + trace.text;
 }

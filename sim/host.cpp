@@ -204,8 +204,10 @@ void SimHost::carry_out(seam::Send& action) {
 void SimHost::carry_out(seam::SendPiece& action) {
   base::Bytes message = std::move(action.header);
   const std::size_t head = message.size();
-  message.resize(head + action.piece->size_bytes() + action.padding_bytes);
-  action.piece->read_at(0, std::span(message).subspan(head, action.piece->size_bytes()));
+  const std::uint64_t count = action.count_bytes.value_or(action.piece->size_bytes() - action.offset_bytes);
+  SHOAL_CHECK(action.offset_bytes + count <= action.piece->size_bytes());
+  message.resize(head + count + action.padding_bytes);
+  action.piece->read_at(action.offset_bytes, std::span(message).subspan(head, count));
   network_.write(end_of(action.conn), std::move(message));
 }
 
@@ -298,6 +300,22 @@ void SimHost::carry_out(seam::LookUpPiece& action) {
     give(seam::PieceLookedUp{lookup, library != nullptr ? library->look_up(hash) : nullptr});
   });
 }
+
+void SimHost::carry_out(seam::Fetch& action) {
+  queue_.at(queue_.now(), [this, life = life_, fetch = action.fetch, url = action.url] {
+    if (life == life_) give(seam::FetchFailed{fetch, "no server at " + url});
+  });
+}
+
+void SimHost::carry_out(seam::CancelFetch&) {}
+
+void SimHost::carry_out(seam::Resolve& action) {
+  queue_.at(queue_.now(), [this, life = life_, resolve = action.resolve] {
+    if (life == life_) give(seam::NameResolved{resolve, {}});
+  });
+}
+
+void SimHost::carry_out(seam::SaveState&) {}
 
 void SimHost::carry_out(seam::Tell& action) {
   if (trace_listener) trace_listener(*this, action.trace);

@@ -96,6 +96,10 @@ class SimHost : public HostPort {
   void carry_out(seam::AbandonPiece& action);
   void carry_out(seam::FinishStore& action);
   void carry_out(seam::LookUpPiece& action);
+  void carry_out(seam::Fetch& action);
+  void carry_out(seam::CancelFetch& action);
+  void carry_out(seam::Resolve& action);
+  void carry_out(seam::SaveState& action);
   void carry_out(seam::Tell& action);
   void carry_out(seam::Finish& action);
 

@@ -73,6 +73,9 @@ std::optional<object> describe(const seam::MessageTrace&, base::Instant) {
 std::optional<object> describe(const seam::PayloadTrace&, base::Instant) {
   return std::nullopt;
 }
+std::optional<object> describe(const seam::UploadTrace&, base::Instant) {
+  return std::nullopt;
+}
 
 // Length of the UTF-8 sequence at the front, 0 when it is not one.
 std::size_t utf8_length(std::string_view text) {

@@ -141,6 +141,11 @@ void Progress::handle(const seam::PayloadTrace& trace, base::Instant now) {
   redraw(now);
 }
 
+void Progress::handle(const seam::UploadTrace& trace, base::Instant now) {
+  bytes_given_ += trace.bytes;
+  redraw(now);
+}
+
 void Progress::handle(const seam::NoteTrace& trace, base::Instant) {
   if (trace.level == seam::NoteTrace::Level::debug && !options_.is_verbose) return;
   say(printable(trace.text));
@@ -207,6 +212,7 @@ std::string Progress::summary(base::Instant now) const {
   if (pieces_verified_ > 0 && done < piece_count_) {
     text += ", " + describe_time_left(seconds / pieces_verified_ * (piece_count_ - done)) + " left";
   }
+  if (bytes_given_ > 0) text += fmt::format("  {} given", describe_bytes(static_cast<double>(bytes_given_)));
   return text;
 }
 

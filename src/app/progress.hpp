@@ -49,6 +49,7 @@ class Progress {
   void handle(const seam::SourceTrace& trace, base::Instant now);
   void handle(const seam::PieceTrace& trace, base::Instant now);
   void handle(const seam::PayloadTrace& trace, base::Instant now);
+  void handle(const seam::UploadTrace& trace, base::Instant now);
   void handle(const seam::NoteTrace& trace, base::Instant now);
 
   // Prints a line that stays, above the block.
@@ -69,6 +70,7 @@ class Progress {
   std::uint32_t pieces_held_ = 0;
   std::uint32_t pieces_verified_ = 0;
   std::uint64_t bytes_verified_ = 0;
+  std::uint64_t bytes_given_ = 0;
   base::Instant begun_{};
   base::Instant last_draw_{};
   std::size_t block_lines_ = 0;

@@ -104,6 +104,10 @@ class Runner::Impl final : public EventSink {
   void carry_out(seam::AbandonPiece& action) { workers_->submit(action); }
   void carry_out(seam::FinishStore& action) { workers_->submit(action); }
   void carry_out(seam::LookUpPiece& action);
+  void carry_out(seam::Fetch& action);
+  void carry_out(seam::CancelFetch& action);
+  void carry_out(seam::Resolve& action);
+  void carry_out(seam::SaveState& action);
   void carry_out(seam::Tell& action) { tell(action.trace); }
   void carry_out(seam::Finish& action) { end(std::move(action)); }
 
@@ -268,9 +272,13 @@ void Runner::Impl::carry_out(seam::Send& action) {
 void Runner::Impl::carry_out(seam::SendPiece& action) {
   SHOAL_CHECK(action.piece != nullptr);
   const std::uint64_t piece_bytes = action.piece->size_bytes();
+  SHOAL_CHECK(action.offset_bytes <= piece_bytes);
+  const std::uint64_t count = action.count_bytes.value_or(piece_bytes - action.offset_bytes);
+  SHOAL_CHECK(count <= piece_bytes - action.offset_bytes);
   connections_.send(action.conn, {.head = std::move(action.header),
                                   .piece = std::move(action.piece),
-                                  .piece_bytes = piece_bytes,
+                                  .piece_offset = action.offset_bytes,
+                                  .piece_bytes = count,
                                   .padding_bytes = action.padding_bytes});
 }
 
@@ -285,6 +293,20 @@ void Runner::Impl::carry_out(seam::LookUpPiece& action) {
     return deliver(seam::PieceLookedUp{.lookup = action.lookup, .piece = std::move(*piece)});
   }
   workers_->look_up(action);
+}
+
+void Runner::Impl::carry_out(seam::Fetch& action) {
+  deliver(seam::FetchFailed{.fetch = action.fetch, .reason = "nothing here can fetch " + action.url});
+}
+
+void Runner::Impl::carry_out(seam::CancelFetch&) {}
+
+void Runner::Impl::carry_out(seam::Resolve& action) {
+  deliver(seam::NameResolved{.resolve = action.resolve, .addresses = {}});
+}
+
+void Runner::Impl::carry_out(seam::SaveState& action) {
+  note("nowhere to keep " + action.name);
 }
 
 Runner::Runner(RunnerOptions options) noexcept : impl_(std::make_unique<Impl>(std::move(options))) {}

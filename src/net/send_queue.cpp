@@ -58,7 +58,7 @@ std::ptrdiff_t SendQueue::send_some(int socket, std::span<std::byte> scratch) {
   }
   if (uses_sendfile && sent_ < message.content_end()) {
     const std::uint64_t offset = sent_ - head_bytes;
-    auto file_offset = static_cast<off_t>(message.piece->file_offset() + offset);
+    auto file_offset = static_cast<off_t>(message.piece->file_offset() + message.piece_offset + offset);
     const std::size_t wanted = std::min<std::uint64_t>(message.piece_bytes - offset, kSendfileBytesMax);
     const std::ptrdiff_t count = ::sendfile(socket, message.piece->file_descriptor(), &file_offset, wanted);
     if (count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR))) return count;
@@ -80,7 +80,8 @@ std::span<const std::byte> SendQueue::copy_of_rest(const OutgoingMessage& messag
   }
   if (at >= message.head.size() && at < message.content_end()) {
     const std::size_t count = std::min<std::uint64_t>(message.content_end() - at, room.size());
-    const std::size_t read = message.piece->read_at(at - message.head.size(), room.first(count));
+    const std::uint64_t offset = message.piece_offset + at - message.head.size();
+    const std::size_t read = message.piece->read_at(offset, room.first(count));
     SHOAL_CHECK(read <= count);
     std::ranges::fill(room.subspan(read, count - read), std::byte{0});
     room = room.subspan(count);

@@ -22,10 +22,11 @@ inline constexpr std::size_t kSendBytesPerTurn = 2u << 20;
 // What flush() needs to copy through.
 inline constexpr std::size_t kSendScratchBytes = 64u << 10;
 
-// head, then the piece if there is one, then zeros.
+// head, then piece_bytes of the piece from piece_offset on if there is one, then zeros.
 struct OutgoingMessage {
   base::Bytes head = {};
   seam::ReadablePiecePtr piece = {};
+  std::uint64_t piece_offset = 0;
   std::uint64_t piece_bytes = 0;
   std::uint32_t padding_bytes = 0;
 

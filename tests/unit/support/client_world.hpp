@@ -280,6 +280,10 @@ class ClientWorld {
   void on(seam::SendPiece&) { ADD_FAILURE() << "a client serves nothing"; }
   void on(seam::ShutdownSend&) {}
   void on(seam::LookUpPiece&) { ADD_FAILURE() << "a client looks nothing up"; }
+  void on(seam::Fetch&) { ADD_FAILURE() << "a course client fetches nothing"; }
+  void on(seam::CancelFetch&) { ADD_FAILURE() << "a course client fetches nothing"; }
+  void on(seam::Resolve&) { ADD_FAILURE() << "a course client resolves nothing"; }
+  void on(seam::SaveState&) { ADD_FAILURE() << "a course client saves nothing"; }
 
   base::BufferPool pool_;
   base::Instant now_{};
