@@ -1,18 +1,14 @@
 // shoal course client: downloads the file, in one of the course's three steps.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
 #include <random>
 
+#include "app/audience.hpp"
 #include "app/cli.hpp"
-#include "app/json_events.hpp"
-#include "app/print.hpp"
-#include "app/progress.hpp"
-#include "app/sequence_diagram.hpp"
+#include "app/host_and_port.hpp"
 #include "net/interfaces.hpp"
-#include "net/resolve.hpp"
 #include "net/runner.hpp"
 #include "roles/course_client.hpp"
 #include "storage/chunk_folder_store.hpp"
@@ -44,17 +40,6 @@ struct ClientOptions {
   double connect_timeout_s = 5;
   double discovery_timeout_s = 3;
 };
-
-Read<base::Endpoint> parse_endpoint(const std::string& option, const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  const auto port = base::parse_port(colon == std::string::npos ? "" : std::string_view(text).substr(colon + 1));
-  if (!port || *port == 0) {
-    return std::unexpected(fmt::format("{} {}: not a host and port such as 127.0.0.1:8000", option, text));
-  }
-  const auto address = net::resolve(text.substr(0, colon));
-  if (!address) return std::unexpected(fmt::format("{} {}: no host of this name has an IPv4 address", option, text));
-  return base::Endpoint{*address, *port};
-}
 
 Read<std::uint32_t> parse_limit(const std::string& option, const std::string& text) {
   const auto size = parse_size(text);
@@ -92,7 +77,7 @@ Read<void> choose_beginning(const ClientOptions& options, roles::CourseClientOpt
     if (!info) return std::unexpected(info.error());
     machine.file_info = std::move(*info);
   } else if (options.step == 2 && !options.tracker.empty()) {
-    const auto tracker = parse_endpoint("--tracker", options.tracker);
+    const auto tracker = parse_host_and_port("--tracker", options.tracker);
     if (!tracker) return std::unexpected(tracker.error());
     machine.tracker = *tracker;
   } else if (options.step == 2) {
@@ -116,7 +101,7 @@ Read<roles::CourseClientOptions> make_machine_options(const ClientOptions& optio
   roles::CourseClientOptions machine;
   if (const auto chosen = choose_beginning(options, machine); !chosen) return std::unexpected(chosen.error());
   for (const std::string& text : options.peers) {
-    const auto peer = parse_endpoint("--peer", text);
+    const auto peer = parse_host_and_port("--peer", text);
     if (!peer) return std::unexpected(peer.error());
     machine.extra_peers.push_back(*peer);
   }
@@ -145,60 +130,6 @@ std::unique_ptr<storage::PieceStore> make_store(const ClientOptions& options) {
       }});
 }
 
-// Everything that listens to the machine's traces.
-class Audience {
- public:
-  Audience(const ClientOptions& options, const std::vector<course::NamedPeer>& names)
-      : options_(options),
-        progress_({.is_terminal = isatty(STDERR_FILENO) != 0, .is_verbose = options.common.is_verbose}),
-        diagram_(options.name) {
-    for (const course::NamedPeer& peer : names) {
-      progress_.name_source(peer.endpoint, peer.name);
-      diagram_.name_participant(peer.endpoint, peer.name);
-    }
-  }
-
-  void on_trace(const seam::Trace& trace, base::Instant now) {
-    now_ = now;
-    if (!options_.sequence_diagram.empty()) diagram_.on_trace(trace);
-    if (options_.common.is_json) {
-      if (const auto line = json_of(trace, now)) print_result(*line);
-    } else if (!options_.common.is_quiet) {
-      progress_.on_trace(trace, now);
-    }
-  }
-
-  void on_tick(base::Instant now) {
-    now_ = now;
-    if (!options_.common.is_json && !options_.common.is_quiet) progress_.on_tick(now);
-  }
-
-  ExitCode on_finish(const seam::Finish& finish) {
-    const ExitCode code = exit_code_of(finish.result);
-    if (options_.common.is_json) {
-      print_result(json_of(finish, now_));
-    } else {
-      if (!options_.common.is_quiet) progress_.on_finish(finish, now_);
-      if (code == ExitCode::done) {
-        // A script reads the path as it is.
-        print_result(isatty(STDOUT_FILENO) != 0 ? printable(finish.path) : finish.path);
-      } else {
-        print_text(stderr, fmt::format("shoal: {}\n", printable(finish.message)));
-      }
-    }
-    if (options_.sequence_diagram.empty()) return code;
-    const auto written = write_text(options_.sequence_diagram, diagram_.render());
-    if (written || code != ExitCode::done) return code;
-    return fail(options_.common, ExitCode::disk, written.error());
-  }
-
- private:
-  const ClientOptions& options_;
-  Progress progress_;
-  SequenceDiagram diagram_;
-  base::Instant now_{};
-};
-
 ExitCode run_client(const ClientOptions& options) {
   const auto machine_options = make_machine_options(options);
   if (!machine_options) return fail(options.common, ExitCode::usage, machine_options.error());
@@ -210,7 +141,11 @@ ExitCode run_client(const ClientOptions& options) {
   if (options.step == 1) {
     if (auto peers = read_peers(options.common.folder())) names = std::move(peers->peers);
   }
-  Audience audience(options, names);
+  Audience audience({.common = options.common,
+                     .piece_word = "chunk",
+                     .sequence_diagram = options.sequence_diagram,
+                     .self_name = options.name});
+  for (const course::NamedPeer& peer : names) audience.name_peer(peer.endpoint, peer.name);
   const std::unique_ptr<storage::PieceStore> store = make_store(options);
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   const std::unique_ptr<seam::Machine> machine =

@@ -100,7 +100,7 @@ void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
   begun_ = now;
   last_draw_ = now;
   const std::string held = trace.pieces_held > 0 ? fmt::format(", {} of them already here", trace.pieces_held) : "";
-  say(fmt::format("{}: {} chunks{}", file_, trace.piece_count, held));
+  say(fmt::format("{}: {} {}s{}", file_, trace.piece_count, options_.piece_word, held));
 }
 
 void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
@@ -124,10 +124,12 @@ void Progress::handle(const seam::PieceTrace& trace, base::Instant now) {
       break;
     case seam::PieceTrace::What::refused:
       ++source.refused;
-      if (options_.is_verbose) say(fmt::format("{} has no chunk {}", name_of(trace.source), trace.piece.value));
+      if (options_.is_verbose)
+        say(fmt::format("{} has no {} {}", name_of(trace.source), options_.piece_word, trace.piece.value));
       break;
     case seam::PieceTrace::What::mismatched:
-      say(fmt::format("{} sent wrong bytes for chunk {}: thrown away", name_of(trace.source), trace.piece.value));
+      say(fmt::format("{} sent wrong bytes for {} {}: thrown away", name_of(trace.source), options_.piece_word,
+                      trace.piece.value));
       break;
     case seam::PieceTrace::What::requested:
     case seam::PieceTrace::What::dropped:
@@ -162,7 +164,7 @@ void Progress::on_finish(const seam::Finish& finish, base::Instant now) {
     if (source.pieces > 0) say("  " + source_line(endpoint, source));
   }
   if (piece_count_ == 0) return say(fmt::format("{}: an empty file", file_));
-  if (pieces_verified_ == 0) return say(fmt::format("{}: every chunk was already here", file_));
+  if (pieces_verified_ == 0) return say(fmt::format("{}: every {} was already here", file_, options_.piece_word));
   const double seconds = std::max(base::to_seconds(now - begun_), 1e-6);
   say(fmt::format("{}: {} in {:.2f} s ({}/s) from {} {}", file_, describe_bytes(static_cast<double>(bytes_verified_)),
                   seconds, describe_bytes(static_cast<double>(bytes_verified_) / seconds), givers,
@@ -206,8 +208,8 @@ double Progress::rate() const {
 std::string Progress::summary(base::Instant now) const {
   const std::uint32_t done = pieces_held_ + pieces_verified_;
   const double share = piece_count_ == 0 ? 1.0 : static_cast<double>(done) / piece_count_;
-  std::string text =
-      fmt::format("{:3.0f} %  {} of {} chunks  {}/s", share * 100, done, piece_count_, describe_bytes(rate()));
+  std::string text = fmt::format("{:3.0f} %  {} of {} {}s  {}/s", share * 100, done, piece_count_, options_.piece_word,
+                                 describe_bytes(rate()));
   const double seconds = base::to_seconds(now - begun_);
   if (pieces_verified_ > 0 && done < piece_count_) {
     text += ", " + describe_time_left(seconds / pieces_verified_ * (piece_count_ - done)) + " left";
@@ -217,7 +219,7 @@ std::string Progress::summary(base::Instant now) const {
 }
 
 std::string Progress::source_line(const base::Endpoint& endpoint, const Source& source) const {
-  std::string text = fmt::format("{:<21}  {:>5} chunks  {:>10}", name_of(endpoint), source.pieces,
+  std::string text = fmt::format("{:<21}  {:>5} {}s  {:>10}", name_of(endpoint), source.pieces, options_.piece_word,
                                  describe_bytes(static_cast<double>(source.bytes)));
   if (source.refused > 0) text += fmt::format(", {} it did not have", source.refused);
   return text;

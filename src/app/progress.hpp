@@ -21,6 +21,7 @@ class Progress {
   struct Options {
     bool is_terminal = false;
     bool is_verbose = false;
+    std::string piece_word = "chunk";
     std::FILE* out = stderr;
   };
 
