@@ -7,14 +7,19 @@
 // kind whole_pieces (a course peer, whose answers are whole pieces) gets runs as long as the piece.
 //
 // Order: pieces that are begun before fresh ones, as far as the source has them; among fresh ones the rarest first, at
-// random among equals; with is_sequential the lowest. In the end game (nothing left that is not asked for) what is slow
-// to come is asked for again elsewhere, each run of at most kHoldersMax sources at a time, from sources that would
-// bring it sooner. A source that is slow compared to the others gets short runs, so that it never holds up a piece for
+// random among equals; with is_sequential the lowest of both. A source that has nothing more to be asked for is asked
+// for what is slow to come from another: in the end game (nothing left that is not asked for) when it would bring it
+// sooner, before that when it would bring it much sooner. A block is asked of at most kHoldersMax sources at a time.
+// No run takes a source longer than kRunTimeMax, as far as its rate is known, so that a slow one holds up no piece for
 // long.
 //
 // Who lies is found out: a piece with a wrong hash that one source gave alone convicts it. Otherwise all who gave a
-// part are suspects, and a suspect's pieces are whole pieces of its own from then on, until one verifies (cleared)
-// or does not (convicted). Honest sources are never convicted.
+// part are suspects, and a suspect's pieces are whole pieces of its own from then on, until one does not verify
+// (convicted) or enough of them do (cleared: one the first time, twice as many each further time, so that one who lies
+// only in company spoils but a few pieces). Honest sources are never convicted.
+//
+// Always holds: a block of a piece is given to the store once (until the piece fails or is lost), so what the store
+// hashed is what lies there; pieces without a block that is asked for or here are fresh again.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +37,7 @@ namespace shoal::swarm {
 
 inline constexpr std::uint32_t kRunBytesMax = 256 * 1024;  // a slab of the buffer pool
 inline constexpr std::size_t kHoldersMax = 2;              // of one block in the end game
+inline constexpr base::Duration kRunTimeMax = std::chrono::seconds(1);  // but one block at least
 
 enum class SourceKind : std::uint8_t { blocks, whole_pieces };
 
@@ -71,12 +77,13 @@ class Picker {
   [[nodiscard]] std::optional<Run> pick_among(SourceId source, const std::vector<base::PieceIndex>& pieces,
                                               base::Instant now);
 
-  // These bytes arrived and are on their way to the store. Whole blocks. Gives false when they are of no use any more
-  // (another source brought them): not to be stored.
-  [[nodiscard]] bool on_arrived(SourceId source, const Run& part);
+  // These bytes arrived, whole blocks. Gives the part of them to store, nearly always all; nothing when they are of no
+  // use any more. It is less when another source brought some of it meanwhile: exactly this range has to be stored.
+  [[nodiscard]] std::optional<Run> on_arrived(SourceId source, const Run& part);
   // What has not arrived of this run will not come (choked, rejected, cancelled): open again.
   void on_released(SourceId source, const Run& run);
-  // Runs that were asked for twice and came from elsewhere: to be cancelled there, then on_released() is not called.
+  // Runs that were asked for twice and came from elsewhere: to be cancelled there. A later on_released() or on_arrived()
+  // for them changes nothing.
   struct Cancelled {
     SourceId source;
     Run run;
@@ -86,7 +93,8 @@ class Picker {
   // All bytes of the piece are at the store: time to verify it.
   [[nodiscard]] bool is_whole(base::PieceIndex piece) const;
   void on_verified(base::PieceIndex piece);
-  // All of it is open again. Gives who is convicted of having lied: to be banned (remove_source() by the caller).
+  // All of it is open again. Gives who is convicted of having lied: to be banned (remove_source() by the caller). It may
+  // be a source that was removed before.
   [[nodiscard]] std::vector<SourceId> on_mismatched(base::PieceIndex piece);
   // The store lost it again (the disk was full): open.
   void on_lost(base::PieceIndex piece);
@@ -99,8 +107,9 @@ class Picker {
   // Wanted, not verified, and no source has it.
   [[nodiscard]] std::vector<base::PieceIndex> without_source() const;
   [[nodiscard]] std::uint64_t left_bytes() const;  // wanted and not verified
-  // When to call pick() again for idle sources though nothing happened.
+  // When to call on_deadline(), and then pick() again for idle sources though nothing happened.
   [[nodiscard]] std::optional<base::Instant> next_deadline() const;
+  void on_deadline(base::Instant now);
 
  private:
   class Impl;
