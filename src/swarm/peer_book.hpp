@@ -2,14 +2,16 @@
 // roles::SwarmHost.
 //
 // Always holds: at most kPeersKnownMax addresses (the least promising are forgotten first), of one kind of origin never
-// more than its share, so that no tracker or exchange message can push out the others; an address that fails waits
-// longer each time; a banned one is never given out again, whatever port it comes with; our own is never given out.
+// more than its share, and origins take turns, so that no tracker or exchange message can push out or delay what others
+// told; an address that fails waits longer each time; a banned one is never given out again, whatever port it comes
+// with; our own is never given out; what cannot be dialled (0.x, multicast, broadcast, port 0) is never known.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "base/endpoint.hpp"
 #include "base/rng.hpp"
@@ -17,12 +19,17 @@
 
 namespace shoal::swarm {
 
+// A stronger origin comes first: an address that several name counts as the strongest's.
+enum class PeerOrigin : std::uint8_t { user, local, tracker, exchange, incoming };
+inline constexpr std::array<std::size_t, 5> kPeersKnownOf = {250, 250, 2000, 1000, 500};  // by origin
 inline constexpr std::size_t kPeersKnownMax = 4000;
+// Of one address, as trackers and exchange tell: somebody may want us to flood a third party. Not of 127.x.
+inline constexpr std::size_t kPortsPerAddressMax = 64;
+inline constexpr std::size_t kBannedMax = 65'536;                       // then the first is forgiven
 inline constexpr base::Duration kFirstPause = std::chrono::seconds(2);  // doubles with each failure
 inline constexpr base::Duration kPauseMax = std::chrono::minutes(10);
 inline constexpr int kFailuresMax = 8;  // then it is forgotten, unless the user named it
 
-enum class PeerOrigin : std::uint8_t { user, local, tracker, exchange, incoming };
 enum class PeerProtocol : std::uint8_t { bittorrent, course };
 
 struct PeerBookOptions {
@@ -35,8 +42,10 @@ class PeerBook {
   PeerBook(PeerBookOptions options, base::Rng rng);
   ~PeerBook();
 
-  void add(base::Endpoint peer, PeerOrigin origin, base::Instant now);
-  void add_own(base::Endpoint self);  // one of our own addresses: never dialled
+  // `teller` is who told it by exchange. 127.x names the host that says so, so it is taken from exchange only when the
+  // teller is on this host; Announcer asks the same of trackers.
+  void add(base::Endpoint peer, PeerOrigin origin, base::Instant now, base::Ipv4Address teller = {});
+  void add_own(base::Endpoint self);  // one of our own addresses, with the port we listen on: never dialled
   // The best one to dial now, marked as being dialled; nothing when nobody is due. BEP 40 orders equals by priority.
   struct Next {
     base::Endpoint endpoint;
@@ -46,6 +55,7 @@ class PeerBook {
   void on_connected(base::Endpoint peer,
                     base::Instant now);  // also of accepted ones, with their listening port once known
   void on_failed(base::Endpoint peer, base::Instant now);
+  // Of a connection; one that was of no use counts as a failure.
   void on_ended(base::Endpoint peer, bool was_useful, base::Instant now);
   void on_protocol(base::Endpoint peer, PeerProtocol protocol);  // it speaks this one: dialled so from now on
   void on_seed(base::Endpoint peer, bool is_seed);               // not worth dialling when we are one
@@ -53,7 +63,9 @@ class PeerBook {
   void ban(base::Ipv4Address address);
   [[nodiscard]] bool is_banned(base::Ipv4Address address) const;
 
-  [[nodiscard]] std::optional<base::Instant> next_deadline() const;  // when somebody is due
+  // When somebody is due: in the past while somebody waits to be given out. To be asked only when there is room to
+  // dial.
+  [[nodiscard]] std::optional<base::Instant> next_deadline() const;
   [[nodiscard]] std::size_t known() const;
   [[nodiscard]] std::size_t banned() const;
 
