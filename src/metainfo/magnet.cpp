@@ -11,8 +11,6 @@
 namespace shoal::metainfo {
 namespace {
 
-constexpr std::size_t kMagnetPeersMax = 64;
-
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }

@@ -1,4 +1,5 @@
-// Magnet links (BEP 9, and `ws` and `x.pe`): text to a value or an error, and back. Used by the commands.
+// Magnet links (BEP 9, and `ws` and `x.pe`): text to a value or an error, and back. Used by the commands. URLs and
+// peers that are none, and more than anybody would try, are left out.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 namespace shoal::metainfo {
 
 inline constexpr std::size_t kMagnetBytesMax = 64 * 1024;
+inline constexpr std::size_t kMagnetPeersMax = 64;
 
 enum class MagnetError : std::uint8_t {
   not_a_magnet,
