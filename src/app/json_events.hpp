@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/time.hpp"
+#include "base/utf8.hpp"
 #include "seam/actions.hpp"
 #include "seam/trace.hpp"
 
@@ -20,7 +21,6 @@ namespace shoal::app {
                                          std::uint32_t chunks);
 [[nodiscard]] std::string json_of_listening(const std::string& what, const std::string& endpoint);
 
-// `bytes` with everything that is not UTF-8 replaced, so that a file name from outside cannot break a line of JSON.
-[[nodiscard]] std::string to_utf8(std::string_view bytes);
+using base::to_utf8;
 
 }  // namespace shoal::app
