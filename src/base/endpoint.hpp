@@ -20,8 +20,26 @@ struct Ipv4Address {
 
   [[nodiscard]] constexpr bool is_any() const { return value == 0; }
   [[nodiscard]] constexpr bool is_loopback() const { return (value >> 24) == 127; }
+  [[nodiscard]] constexpr bool is_multicast() const { return (value >> 28) == 0xe; }
+  // Of a network without a way to the internet of its own: loopback, RFC 1918, link local.
+  [[nodiscard]] constexpr bool is_local() const {
+    return is_loopback() || (value >> 24) == 10 || (value >> 20) == 0xac1 || (value >> 16) == 0xc0a8 ||
+           (value >> 16) == 0xa9fe;
+  }
   [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const Ipv4Address&, const Ipv4Address&) = default;
+};
+
+// The addresses that share their first `prefix_bits` with `address`.
+struct Network {
+  Ipv4Address address;
+  std::uint8_t prefix_bits = 32;  // 0 to 32
+
+  [[nodiscard]] constexpr bool contains(Ipv4Address other) const {
+    const std::uint32_t mask = prefix_bits == 0 ? 0 : ~std::uint32_t{0} << (32 - prefix_bits);
+    return ((address.value ^ other.value) & mask) == 0;
+  }
+  friend auto operator<=>(const Network&, const Network&) = default;
 };
 
 struct Endpoint {

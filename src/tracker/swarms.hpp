@@ -2,9 +2,9 @@
 // by roles::TrackerHost for HTTP and UDP alike.
 //
 // Always holds: at most kSwarmsMax swarms and kPeersPerSwarmMax peers in each, the longest silent go first; a peer is
-// known by its address and port, and moves with its peer id and key; addresses given by an asker (`ip=`) are believed
-// only when asker and address are both of the local network; nobody is handed himself, an address he cannot reach
-// (127.x to a remote asker), or host-internal bridges' addresses of other hosts; seeds are not handed to seeds.
+// known by its address and port, and moves with its peer id and key; addresses given by an asker (`ip=`, `ipv6=`) are
+// believed only of an asker of the local network; nobody is handed himself or an address he cannot reach (what stands
+// for this host becomes the address the asker reached it at); seeds are not handed to seeds.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,8 @@ struct SwarmsOptions {
   base::Duration min_interval = std::chrono::seconds(15);
   base::Duration expiry = std::chrono::minutes(5);  // silent for this long: gone
   bool serves_unknown = true;                       // swarms nobody published
+  // Networks inside this host (of containers): their members are handed to each other and to this host only.
+  std::vector<base::Network> internal_networks = {};
 };
 
 struct SwarmMember {

@@ -1,0 +1,193 @@
+#include "tracker/http_answers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "base/utf8.hpp"
+#include "metainfo/magnet.hpp"
+
+namespace shoal::tracker {
+namespace {
+
+using wire::HttpRequest;
+using wire::HttpResponse;
+
+constexpr std::string_view kSharesFolder = "/shares/";
+constexpr std::string_view kTorrentSuffix = ".torrent";
+
+HttpResponse text(int status, std::string_view words) {
+  const base::ByteView view = base::view_of(words);
+  return {.status = status, .body = base::Bytes(view.begin(), view.end())};
+}
+
+HttpResponse bencoded(base::Bytes body) {
+  return {.content_type = "text/plain", .body = std::move(body)};
+}
+
+HttpResponse not_allowed(std::string_view methods) {
+  HttpResponse response = text(405, fmt::format("only {} here\n", methods));
+  response.headers.emplace_back("Allow", methods);
+  return response;
+}
+
+bool is_reading(const HttpRequest& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+bool is_share(const HttpRequest& request) {
+  return request.path.starts_with(kSharesFolder) && request.path.ends_with(kTorrentSuffix) &&
+         request.path.size() > kSharesFolder.size() + kTorrentSuffix.size();
+}
+
+std::string_view share_name(const HttpRequest& request) {
+  std::string_view name = request.path;
+  name.remove_prefix(kSharesFolder.size());
+  name.remove_suffix(kTorrentSuffix.size());
+  return name;
+}
+
+// Takes as long for every wrong token.
+bool is_equal(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+std::string magnet_of(const Share& share, std::uint16_t port, const course::Asker& asker) {
+  metainfo::Magnet magnet{.info_hash = share.torrent.info_hash, .name = share.torrent.manifest.name};
+  magnet.trackers.push_back(fmt::format("http://{}:{}/announce", asker.local.to_string(), port));
+  return metainfo::encode_magnet(magnet);
+}
+
+}  // namespace
+
+bool HttpAnswers::may_publish(const HttpRequest& request, const course::Asker& asker) const {
+  if (asker.address.is_local()) return true;
+  const auto header = request.header("authorization");
+  constexpr std::string_view kScheme = "Bearer ";
+  return !options_.token.empty() && header && header->starts_with(kScheme) &&
+         is_equal(header->substr(kScheme.size()), options_.token);
+}
+
+bool HttpAnswers::wants_body(const HttpRequest& request, const course::Asker& asker) const {
+  return request.method == "PUT" && is_share(request) && may_publish(request, asker);
+}
+
+HttpResponse HttpAnswers::answer(const HttpRequest& request, base::ByteView body, const course::Asker& asker,
+                                 base::Instant now) {
+  ++requests_;
+  if (is_share(request)) return share(request, body, asker);
+  if (!is_reading(request)) return not_allowed("GET and HEAD");
+  if (request.path == "/announce") return announce(request, asker, now);
+  if (request.path == "/scrape") return scrape(request);
+  if (request.path == "/shares" || request.path == kSharesFolder) return list(asker);
+  if (request.path == "/healthz") return text(200, "ok\n");
+  if (request.path == "/metrics") return metrics();
+  if (request.path == "/") return front_page(asker);
+  return text(404, "nothing is here; / says what is\n");
+}
+
+HttpResponse HttpAnswers::announce(const HttpRequest& request, const course::Asker& asker, base::Instant now) {
+  const auto parsed = wire::parse_announce_query(request.query);
+  if (!parsed) return bencoded(wire::encode_http_failure(parsed.error()));
+  const auto reply = swarms_.announce(*parsed, asker, now);
+  if (!reply) return bencoded(wire::encode_http_failure(reply.error()));
+  return bencoded(wire::encode_http_announce_reply(*reply, *parsed));
+}
+
+HttpResponse HttpAnswers::scrape(const HttpRequest& request) const {
+  const auto hashes = wire::parse_scrape_query(request.query);
+  if (!hashes) return bencoded(wire::encode_http_failure(hashes.error()));
+  if (hashes->empty()) return bencoded(wire::encode_http_failure("say which: info_hash is missing"));
+  std::vector<wire::ScrapeEntry> entries;
+  for (const base::Sha1Hash& info_hash : *hashes) entries.push_back(swarms_.scrape(info_hash));
+  return bencoded(wire::encode_http_scrape_reply(entries));
+}
+
+HttpResponse HttpAnswers::list(const course::Asker& asker) const {
+  boost::json::array shares;
+  for (const auto& share : shares_.all()) {
+    const wire::ScrapeEntry counts = swarms_.scrape(share->torrent.info_hash);
+    const metainfo::Layout& layout = *share->torrent.manifest.layout;
+    shares.emplace_back(boost::json::object{{"name", base::to_utf8(share->name)},
+                                            {"info_hash", share->torrent.info_hash.to_hex()},
+                                            {"size", layout.total_bytes},
+                                            {"files", layout.files.size()},
+                                            {"seeds", counts.seeds},
+                                            {"leechers", counts.leechers},
+                                            {"magnet", magnet_of(*share, options_.port, asker)}});
+  }
+  HttpResponse response = text(200, boost::json::serialize(shares) + "\n");
+  response.content_type = "application/json";
+  return response;
+}
+
+HttpResponse HttpAnswers::share(const HttpRequest& request, base::ByteView body, const course::Asker& asker) {
+  const std::string_view name = share_name(request);
+  if (is_reading(request)) {
+    const Share* found = shares_.find(name);
+    if (found == nullptr) return text(404, "no share of that name; GET /shares lists them\n");
+    return {.content_type = "application/x-bittorrent", .body = found->torrent_file};
+  }
+  if (request.method != "PUT" && request.method != "DELETE") return not_allowed("GET, HEAD, PUT and DELETE");
+  if (!may_publish(request, asker)) {
+    HttpResponse refused = text(options_.token.empty() ? 403 : 401,
+                                "only the local network may do that, or whoever has this tracker's token\n");
+    if (!options_.token.empty()) refused.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return refused;
+  }
+  if (request.method == "DELETE") {
+    if (!shares_.remove(name)) return text(404, "no share of that name; GET /shares lists them\n");
+    is_changed_ = true;
+    return text(200, "taken back\n");
+  }
+  const auto published = shares_.publish(body);
+  if (!published) return text(400, published.error() + "\n");
+  is_changed_ = true;
+  swarms_.allow((*published)->torrent.info_hash);
+  HttpResponse created = text(201, (*published)->name + "\n");
+  created.headers.emplace_back("Location", fmt::format("/shares/{}.torrent", wire::percent_encode((*published)->name)));
+  return created;
+}
+
+HttpResponse HttpAnswers::metrics() const {
+  const Swarms::Totals totals = swarms_.totals();
+  std::string page;
+  const auto add = [&page](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    page += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
+  };
+  add("shoal_tracker_shares", "gauge", "Shares that were published.", shares_.all().size());
+  add("shoal_tracker_swarms", "gauge", "Swarms that are known.", totals.swarms);
+  add("shoal_tracker_seeds", "gauge", "Members of swarms that have everything.", totals.seeds);
+  add("shoal_tracker_leechers", "gauge", "Members of swarms that lack something.", totals.leechers);
+  add("shoal_tracker_announces_total", "counter", "Announces over HTTP and UDP.", totals.announces);
+  add("shoal_tracker_announces_refused_total", "counter", "Announces that were refused.", totals.refused);
+  add("shoal_tracker_scrapes_total", "counter", "Swarms that were asked about by scrapes and lists.", totals.scrapes);
+  add("shoal_tracker_http_requests_total", "counter", "HTTP requests of every kind.", requests_);
+  add("shoal_tracker_http_connections", "gauge", "Open HTTP connections.", counts_.http);
+  add("shoal_tracker_course_connections", "gauge", "Open connections of course clients.", counts_.course);
+  HttpResponse response = text(200, page);
+  response.content_type = "text/plain; version=0.0.4";
+  return response;
+}
+
+HttpResponse HttpAnswers::front_page(const course::Asker& asker) const {
+  std::string page = fmt::format("This is the Shoal tracker \"{}\". shoal get fetches from here:\n\n",
+                                 base::to_utf8(options_.tracker_name));
+  for (const auto& share : shares_.all()) {
+    const wire::ScrapeEntry counts = swarms_.scrape(share->torrent.info_hash);
+    page += fmt::format("  {}  {} bytes, {} have it, {} are getting it\n    {}\n", base::to_utf8(share->name),
+                        share->torrent.manifest.layout->total_bytes, counts.seeds, counts.leechers,
+                        magnet_of(*share, options_.port, asker));
+  }
+  if (shares_.all().empty()) page += "  (nothing is shared now)\n";
+  page += "\nAnnounce: /announce  Scrape: /scrape  Shares: /shares (JSON)  Metrics: /metrics\n";
+  return text(200, page);
+}
+
+}  // namespace shoal::tracker

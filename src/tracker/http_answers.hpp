@@ -1,0 +1,73 @@
+// What a tracker answers over HTTP, request by request: announces and scrapes, the list of shares, publishing, health
+// and metrics. Pure; used by roles::TrackerHost, which reads requests and sends the answers.
+//
+//   GET /announce, /scrape        BEP 3, 7, 23, 48
+//   GET /shares                   JSON: [{"name", "info_hash", "size", "files", "seeds", "leechers", "magnet"}]
+//   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too
+//   PUT /shares/NAME.torrent      publish it; DELETE takes it back
+//   GET /healthz, /metrics, /     for machines that watch, and for a person who looks
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "course/asker.hpp"
+#include "tracker/share_list.hpp"
+#include "tracker/swarms.hpp"
+#include "wire/http.hpp"
+
+namespace shoal::tracker {
+
+// The body of a request: a torrent.
+inline constexpr std::uint64_t kHttpBodyBytesMax = 64u << 20;
+
+struct HttpAnswersOptions {
+  std::string tracker_name;
+  std::string token;       // `Authorization: Bearer TOKEN` lets others than the local network publish
+  std::uint16_t port = 0;  // of this tracker: magnet links name it
+};
+
+// How many connections of which kind are open: for /metrics.
+struct ConnectionCounts {
+  std::size_t course = 0;
+  std::size_t http = 0;
+};
+
+class HttpAnswers {
+ public:
+  // Both must outlive it.
+  HttpAnswers(HttpAnswersOptions options, Swarms& swarms, ShareList& shares)
+      : options_(std::move(options)), swarms_(swarms), shares_(shares) {}
+
+  // Whether this request's body should be read at all; else the answer is due now.
+  [[nodiscard]] bool wants_body(const wire::HttpRequest& request, const course::Asker& asker) const;
+  [[nodiscard]] wire::HttpResponse answer(const wire::HttpRequest& request, base::ByteView body,
+                                          const course::Asker& asker, base::Instant now);
+
+  void set_counts(ConnectionCounts counts) { counts_ = counts; }
+  // A share came or went since the last call.
+  [[nodiscard]] bool take_is_changed() { return std::exchange(is_changed_, false); }
+
+ private:
+  [[nodiscard]] wire::HttpResponse announce(const wire::HttpRequest& request, const course::Asker& asker,
+                                            base::Instant now);
+  [[nodiscard]] wire::HttpResponse scrape(const wire::HttpRequest& request) const;
+  [[nodiscard]] wire::HttpResponse list(const course::Asker& asker) const;
+  [[nodiscard]] wire::HttpResponse share(const wire::HttpRequest& request, base::ByteView body,
+                                         const course::Asker& asker);
+  [[nodiscard]] wire::HttpResponse metrics() const;
+  [[nodiscard]] wire::HttpResponse front_page(const course::Asker& asker) const;
+  [[nodiscard]] bool may_publish(const wire::HttpRequest& request, const course::Asker& asker) const;
+
+  HttpAnswersOptions options_;
+  Swarms& swarms_;
+  ShareList& shares_;
+  ConnectionCounts counts_;
+  std::uint64_t requests_ = 0;
+  bool is_changed_ = false;
+};
+
+}  // namespace shoal::tracker
