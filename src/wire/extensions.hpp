@@ -1,5 +1,8 @@
 // What travels inside extended messages (BEP 10): the extension handshake, metadata (BEP 9), peer exchange (BEP 11).
 // Used by swarm::PeerSession. Values and bytes, nothing else.
+//
+// Always holds: parse_* of what encode_* made gives the same value; what is not the one dictionary it has to be is
+// nothing; a field of another kind or out of its range is as good as absent, as other programs have it.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +17,8 @@
 namespace shoal::wire {
 
 inline constexpr std::uint32_t kMetadataPieceBytes = 16 * 1024;
-inline constexpr std::size_t kPexPeersMax = 200;  // of one message; more are cut off
+inline constexpr std::size_t kPexPeersMax = 200;        // of one message, added and dropped each; more are cut off
+inline constexpr std::size_t kClientNameBytesMax = 64;  // more is cut off
 
 // The ids we give to the extensions that we understand; others use these towards us.
 inline constexpr std::uint8_t kOurMetadataId = 1;
@@ -23,8 +27,8 @@ inline constexpr std::uint8_t kOurPexId = 2;
 struct ExtensionHandshake {
   std::uint8_t metadata_id = 0;                   // ut_metadata; 0: not spoken
   std::uint8_t pex_id = 0;                        // ut_pex
-  std::optional<std::uint16_t> listen_port;       // p
-  std::string client;                             // v
+  std::optional<std::uint16_t> listen_port;       // p; not 0
+  std::string client;                             // v: bytes of a stranger, not fit for a terminal
   std::optional<std::uint32_t> requests_max;      // reqq
   std::optional<std::uint32_t> metadata_bytes;    // metadata_size
   bool is_upload_only = false;                    // BEP 21
@@ -40,8 +44,8 @@ struct MetadataRequest {
 };
 struct MetadataPiece {
   std::uint32_t piece = 0;
-  std::uint32_t total_bytes = 0;
-  base::Bytes bytes;
+  std::uint32_t total_bytes = 0;  // of the whole metadata
+  base::Bytes bytes;              // at most kMetadataPieceBytes
   friend bool operator==(const MetadataPiece&, const MetadataPiece&) = default;
 };
 struct MetadataReject {
