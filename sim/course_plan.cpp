@@ -118,7 +118,7 @@ void draw_faults(CoursePlan& plan, base::Rng& rng) {
     const std::uint64_t crashes = 1 + rng.below(3);
     for (std::uint64_t i = 0; i < crashes; ++i) plan.client_crashes.push_back(milliseconds(rng.below(2000)));
   }
-  if (rng.chance(0.1)) plan.disk_full_from_append = 1 + rng.below(50);
+  if (rng.chance(0.1)) plan.disk_full_from_put = 1 + rng.below(50);
   plan.partition_at = perhaps_when(rng, 0.1);
   plan.partition_for = milliseconds(rng.below(15000));
 }
@@ -156,8 +156,8 @@ std::string CoursePlan::describe() const {
                         tracker.is_there ? "" : ", not there", tracker.crash_at ? ", crashes" : "");
   }
   text += fmt::format("  client crashes {} times{}{}{}\n", client_crashes.size(),
-                      disk_full_from_append ? ", its disk gets full" : "",
-                      partition_at ? ", is cut off for a time" : "", has_flooder ? ", somebody floods peer 0" : "");
+                      disk_full_from_put ? ", its disk gets full" : "", partition_at ? ", is cut off for a time" : "",
+                      has_flooder ? ", somebody floods peer 0" : "");
   return text;
 }
 

@@ -52,7 +52,7 @@ struct CoursePlan {
   std::size_t buffer_bytes = 4096;
   bool has_flooder = false;
   std::vector<base::Duration> client_crashes;  // each followed by a reboot
-  std::optional<std::uint64_t> disk_full_from_append;
+  std::optional<std::uint64_t> disk_full_from_put;
   std::optional<base::Duration> partition_at;  // the client from everybody
   base::Duration partition_for{};
   std::vector<std::uint32_t> hopeless;  // chunks that no honest peer has

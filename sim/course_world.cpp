@@ -46,7 +46,7 @@ class CourseWorld {
         buffers_(plan.buffer_bytes, plan.buffers_max),
         network_(queue_, plan.network, rng_.fork()),
         store_({.accepts_unverified = options.broken_rule == BrokenRule::accepts_unverified_pieces,
-                .disk_full_from_append = plan.disk_full_from_append}),
+                .disk_full_from_put = plan.disk_full_from_put}),
         client_(queue_, network_,
                 {.address = kClientAddress, .link = plan.client_link, .disk_bytes_per_s = plan.disk_bytes_per_s},
                 rng_.fork()) {

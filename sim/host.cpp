@@ -260,10 +260,11 @@ void SimHost::carry_out(seam::StoreBlock& action) {
   const std::size_t count = action.count;
   auto shared = std::make_shared<seam::StoreBlock>(std::move(action));
   on_disk(count, [this, shared] {
-    storage::StoreResult<void> appended;
-    if (!store_broken_) appended = store->append(shared->write, shared->buffer.bytes().first(shared->count));
+    storage::StoreResult<void> stored;
+    if (!store_broken_)
+      stored = store->put(shared->write, shared->offset_bytes, shared->buffer.bytes().first(shared->count));
     give(seam::BlockStored{shared->write, std::move(shared->buffer)});
-    if (!appended) store_failed(appended.error());
+    if (!stored) store_failed(stored.error());
   });
 }
 

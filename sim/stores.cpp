@@ -1,5 +1,6 @@
 #include "sim/stores.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace shoal::sim {
@@ -20,10 +21,11 @@ storage::StoreResult<void> CheckedStore::begin(seam::WriteId write, std::vector<
   return {};
 }
 
-storage::StoreResult<void> CheckedStore::append(seam::WriteId write, base::ByteView bytes) {
-  if (!accepts_unverified_) return honest_.append(write, bytes);
+storage::StoreResult<void> CheckedStore::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
+  if (!accepts_unverified_) return honest_.put(write, offset_bytes, bytes);
   base::Bytes& target = under_way_.at(write).bytes;
-  target.insert(target.end(), bytes.begin(), bytes.end());
+  target.resize(std::max<std::size_t>(target.size(), offset_bytes + bytes.size()));
+  std::ranges::copy(bytes, target.begin() + static_cast<std::ptrdiff_t>(offset_bytes));
   return {};
 }
 

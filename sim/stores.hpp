@@ -13,7 +13,7 @@ namespace shoal::sim {
 
 struct CheckedStoreOptions {
   bool accepts_unverified = false;
-  std::optional<std::uint64_t> disk_full_from_append;
+  std::optional<std::uint64_t> disk_full_from_put;
 };
 
 // A MemoryPieceStore, except that it can be told to believe whatever arrives: then it keeps such pieces itself.
@@ -21,12 +21,12 @@ class CheckedStore : public storage::PieceStore {
  public:
   explicit CheckedStore(CheckedStoreOptions options)
       : accepts_unverified_(options.accepts_unverified),
-        honest_({.disk_full_from_append = options.disk_full_from_append, .flipped_appends = {}}) {}
+        honest_({.disk_full_from_put = options.disk_full_from_put, .flipped_puts = {}}) {}
 
   storage::StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
   storage::StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places,
                                    std::uint64_t size_bytes) override;
-  storage::StoreResult<void> append(seam::WriteId write, base::ByteView bytes) override;
+  storage::StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override;
   storage::StoreResult<bool> complete(seam::WriteId write) override;
   void abandon(seam::WriteId write) override;
   storage::StoreResult<std::string> finish() override;

@@ -42,7 +42,7 @@ JobResult run_job(storage::PieceStore& store, seam::BeginPiece& job) {
 }
 
 JobResult run_job(storage::PieceStore& store, seam::StoreBlock& job) {
-  auto stored = store.append(job.write, base::ByteView(job.buffer.bytes()).first(job.count));
+  auto stored = store.put(job.write, job.offset_bytes, base::ByteView(job.buffer.bytes()).first(job.count));
   JobResult result{.error = {}, .answer = seam::BlockStored{.write = job.write, .buffer = std::move(job.buffer)}};
   if (!stored) result.error = std::move(stored.error());
   return result;

@@ -91,7 +91,8 @@ class CourseDownload {
     swarm::SourceId source;
     base::PieceIndex piece;
     std::uint64_t size_bytes = 0;
-    bool is_complete = false;  // the store is verifying
+    std::uint64_t stored_bytes = 0;  // or on their way to the store
+    bool is_complete = false;        // the store is verifying
   };
   struct Failure {
     std::string trouble;
@@ -115,6 +116,7 @@ class CourseDownload {
   void serve_session(swarm::SourceId id, base::Instant now);
   void on_session_event(swarm::SourceId id, swarm::SessionEvent&& event, base::Instant now);
   void on_answer_began(swarm::SourceId id, const swarm::AnswerBegan& began, base::Instant now);
+  void on_block(Source& source, swarm::BlockArrived& block);
   void on_answer_received(swarm::SourceId id, base::PieceIndex piece, base::Instant now);
   void on_wrong_bytes(swarm::SourceId id, base::PieceIndex piece, base::Instant now);
   void on_verified(seam::WriteId write, base::Instant now);

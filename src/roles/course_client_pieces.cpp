@@ -51,11 +51,7 @@ void CourseDownload::on_session_event(SourceId id, swarm::SessionEvent&& event, 
                    download_.on_payload(id, payload.bytes, now);
                    actions_.push_back(seam::Tell{seam::PayloadTrace{source.record.endpoint, payload.bytes}});
                  },
-                 [&](swarm::BlockArrived& block) {
-                   if (!source.write) return;
-                   ++blocks_at_store_;
-                   actions_.push_back(seam::StoreBlock{*source.write, std::move(block.buffer), block.count});
-                 },
+                 [&](swarm::BlockArrived& block) { on_block(source, block); },
                  [&](swarm::AnswerReceived& received) { on_answer_received(id, received.piece, now); },
                  [&](swarm::AnswerRefused& refused) {
                    source.record.refused.push_back(refused.piece);
@@ -81,8 +77,16 @@ void CourseDownload::on_answer_began(SourceId id, const swarm::AnswerBegan& bega
   }
   download_.on_piece_sized(id, began.piece, began.size_bytes, now);
   source.write = seam::WriteId(next_write_++);
-  writes_.emplace(*source.write, Write{id, began.piece, began.size_bytes});
+  writes_.emplace(*source.write, Write{.source = id, .piece = began.piece, .size_bytes = began.size_bytes});
   actions_.push_back(seam::BeginPiece{*source.write, places_[began.piece.value], began.size_bytes});
+}
+
+void CourseDownload::on_block(Source& source, swarm::BlockArrived& block) {
+  if (!source.write) return;
+  ++blocks_at_store_;
+  std::uint64_t& stored_bytes = writes_.at(*source.write).stored_bytes;
+  actions_.push_back(seam::StoreBlock{*source.write, std::move(block.buffer), block.count, stored_bytes});
+  stored_bytes += block.count;
 }
 
 void CourseDownload::on_answer_received(SourceId id, PieceIndex piece, Instant now) {

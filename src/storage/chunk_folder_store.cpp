@@ -108,7 +108,7 @@ StoreResult<void> ChunkFolderStore::begin(seam::WriteId write, std::vector<base:
   return {};
 }
 
-StoreResult<void> ChunkFolderStore::append(seam::WriteId write, base::ByteView bytes) {
+StoreResult<void> ChunkFolderStore::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
   std::shared_ptr<Write> state;
   {
     const std::lock_guard guard(mutex_);
@@ -116,6 +116,7 @@ StoreResult<void> ChunkFolderStore::append(seam::WriteId write, base::ByteView b
     SHOAL_CHECK(found != writes_.end());
     state = found->second;
   }
+  SHOAL_CHECK(offset_bytes == state->written_bytes);
   SHOAL_CHECK(bytes.size() <= state->size_bytes - state->written_bytes);
   state->hasher.update(bytes);
   if (auto written = state->file.write(bytes); !written) return written;

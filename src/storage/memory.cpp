@@ -33,11 +33,14 @@ StoreResult<std::vector<seam::HeldPiece>> MemoryPieceStore::open(const metainfo:
   manifest_ = manifest;
   writes_.clear();
   file_.reset();
-  std::erase_if(disk_, [](const auto& entry) { return base::sha1(entry.second) != entry.first; });
+  std::erase_if(disk_, [](const auto& entry) {
+    return !entry.second.is_verified && base::sha1(*entry.second.content) != entry.first;
+  });
+  for (auto& [hash, piece] : disk_) piece.is_verified = true;
   std::vector<seam::HeldPiece> held;
   for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {
     const auto found = disk_.find(manifest.pieces[i]);
-    if (found != disk_.end()) held.push_back({base::PieceIndex(i), found->second.size()});
+    if (found != disk_.end()) held.push_back({base::PieceIndex(i), found->second.content->size()});
   }
   return held;
 }
@@ -53,19 +56,23 @@ StoreResult<void> MemoryPieceStore::begin(seam::WriteId write, std::vector<base:
   return {};
 }
 
-StoreResult<void> MemoryPieceStore::append(seam::WriteId write, base::ByteView bytes) {
+StoreResult<void> MemoryPieceStore::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
   const std::lock_guard guard(mutex_);
   const auto found = writes_.find(write);
   SHOAL_CHECK(found != writes_.end());
   Write& target = found->second;
-  SHOAL_CHECK(bytes.size() <= target.size_bytes - target.bytes.size());
-  const std::uint64_t number = ++appends_;
-  if (faults_.disk_full_from_append && number >= *faults_.disk_full_from_append) {
+  SHOAL_CHECK(manifest_.layout || offset_bytes == target.bytes.size());
+  SHOAL_CHECK(offset_bytes <= target.size_bytes && bytes.size() <= target.size_bytes - offset_bytes);
+  const std::uint64_t number = ++puts_;
+  if (faults_.disk_full_from_put && number >= *faults_.disk_full_from_put) {
     return std::unexpected(seam::StoreError{seam::StoreErrorKind::disk_full,
                                             "cannot write " + manifest_.name + ": No space left on device"});
   }
-  target.bytes.insert(target.bytes.end(), bytes.begin(), bytes.end());
-  if (!bytes.empty() && faults_.flipped_appends.contains(number)) target.bytes.back() ^= std::byte{1};
+  if (bytes.empty()) return {};
+  const std::uint64_t end = offset_bytes + bytes.size();
+  if (end > target.bytes.size()) target.bytes.resize(end);
+  std::ranges::copy(bytes, target.bytes.begin() + static_cast<std::ptrdiff_t>(offset_bytes));
+  if (faults_.flipped_puts.contains(number)) target.bytes[end - 1] ^= std::byte{1};
   return {};
 }
 
@@ -75,7 +82,8 @@ StoreResult<bool> MemoryPieceStore::complete(seam::WriteId write) {
   SHOAL_CHECK(!node.empty());
   Write& done = node.mapped();
   if (done.bytes.size() != done.size_bytes || base::sha1(done.bytes) != done.hash) return false;
-  disk_.insert_or_assign(done.hash, std::move(done.bytes));
+  auto content = std::make_shared<const base::Bytes>(std::move(done.bytes));
+  disk_.insert_or_assign(done.hash, DiskPiece{.content = std::move(content), .is_verified = true});
   return true;
 }
 
@@ -90,24 +98,46 @@ StoreResult<std::string> MemoryPieceStore::finish() {
   for (const base::Sha1Hash& hash : manifest_.pieces) {
     const auto found = disk_.find(hash);
     SHOAL_CHECK(found != disk_.end());
-    whole.insert(whole.end(), found->second.begin(), found->second.end());
+    const base::Bytes& content = *found->second.content;
+    whole.insert(whole.end(), content.begin(), content.end());
   }
   file_ = std::move(whole);
   return "memory/" + manifest_.name;
 }
 
+std::optional<seam::ReadablePiecePtr> MemoryPieceStore::look_up_verified(const base::Sha1Hash& hash) {
+  return look_up(hash);
+}
+
+seam::ReadablePiecePtr MemoryPieceStore::look_up(const base::Sha1Hash& hash) {
+  const std::lock_guard guard(mutex_);
+  const auto found = disk_.find(hash);
+  if (found == disk_.end() || !found->second.is_verified) return nullptr;
+  return std::make_shared<const MemoryPiece>(found->second.content);
+}
+
+void MemoryPieceStore::leave_behind(base::Bytes content) {
+  const std::lock_guard guard(mutex_);
+  const base::Sha1Hash hash = base::sha1(content);
+  disk_.insert_or_assign(hash, DiskPiece{std::make_shared<const base::Bytes>(std::move(content)), false});
+}
+
 void MemoryPieceStore::crash(std::span<const base::PieceIndex> torn) {
   const std::lock_guard guard(mutex_);
   writes_.clear();
-  for (const base::PieceIndex piece : torn) {
-    const auto found = disk_.find(manifest_.hash_of(piece));
-    if (found != disk_.end()) found->second.resize(found->second.size() / 2);
+  for (auto& [hash, piece] : disk_) piece.is_verified = false;
+  for (const base::PieceIndex index : torn) {
+    const auto found = disk_.find(manifest_.hash_of(index));
+    if (found == disk_.end()) continue;
+    const base::ByteView content = *found->second.content;
+    const base::ByteView half = content.first(content.size() / 2);
+    found->second.content = std::make_shared<const base::Bytes>(half.begin(), half.end());
   }
 }
 
 void MemoryPieceStore::make_room() {
   const std::lock_guard guard(mutex_);
-  faults_.disk_full_from_append.reset();
+  faults_.disk_full_from_put.reset();
 }
 
 std::optional<base::Bytes> MemoryPieceStore::file() const {

@@ -18,23 +18,29 @@
 
 namespace shoal::storage {
 
-// Appends are counted from 1, over the whole life of the store.
+// put()s are counted from 1, over the whole life of the store.
 struct MemoryStoreFaults {
-  std::optional<std::uint64_t> disk_full_from_append;  // this one and all later ones, until make_room()
-  std::set<std::uint64_t> flipped_appends;             // one bit of these changes on its way: complete() will mismatch
+  std::optional<std::uint64_t> disk_full_from_put;  // this one and all later ones, until make_room()
+  std::set<std::uint64_t> flipped_puts;             // one bit of these changes on its way: complete() will mismatch
 };
 
-class MemoryPieceStore final : public PieceStore {
+// Also the library of what it holds: what was verified can be looked up, and again once it is opened after a crash.
+class MemoryPieceStore final : public PieceStore, public PieceLibrary {
  public:
   explicit MemoryPieceStore(MemoryStoreFaults faults = {});
 
   StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
   StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places, std::uint64_t size_bytes) override;
-  StoreResult<void> append(seam::WriteId write, base::ByteView bytes) override;
+  StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override;
   StoreResult<bool> complete(seam::WriteId write) override;
   void abandon(seam::WriteId write) override;
   StoreResult<std::string> finish() override;
 
+  std::optional<seam::ReadablePiecePtr> look_up_verified(const base::Sha1Hash& hash) override;
+  seam::ReadablePiecePtr look_up(const base::Sha1Hash& hash) override;
+
+  // A piece that an earlier run left; held from the next open() on.
+  void leave_behind(base::Bytes content);
   // The host dies: pieces under way are gone, and of the verified pieces at `torn` only the first half is left.
   // Then open() again.
   void crash(std::span<const base::PieceIndex> torn = {});
@@ -50,13 +56,17 @@ class MemoryPieceStore final : public PieceStore {
     std::uint64_t size_bytes = 0;
     base::Bytes bytes;
   };
+  struct DiskPiece {
+    std::shared_ptr<const base::Bytes> content;
+    bool is_verified = false;  // since the last crash
+  };
 
   mutable std::mutex mutex_;
   MemoryStoreFaults faults_;
-  std::uint64_t appends_ = 0;
+  std::uint64_t puts_ = 0;
   metainfo::Manifest manifest_;
   std::unordered_map<seam::WriteId, Write> writes_;
-  std::map<base::Sha1Hash, base::Bytes> disk_;  // outlives a crash
+  std::map<base::Sha1Hash, DiskPiece> disk_;  // outlives a crash
   std::optional<base::Bytes> file_;
 };
 

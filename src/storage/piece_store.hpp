@@ -1,10 +1,10 @@
-// Where a download's verified pieces go. Two kinds for files (the course layout, and one output file) and one in memory
-// for the simulator. A runner calls it from its pool, on behalf of the store actions of seam/actions.hpp.
+// Where a download's verified pieces go. Three kinds for files (the course layout, one output file, a torrent) and one
+// in memory for the simulator. A runner calls it from its pool, on behalf of the store actions of seam/actions.hpp.
 //
 // Always holds: a piece is visible to others, and counted as held by a later open(), only after its hash was verified;
 // nothing half-written ever bears a final name, whenever the process ends.
 //
-// Threads: open() and finish() alone. begin/append/complete/abandon of one WriteId come in that order, one at a time;
+// Threads: open() and finish() alone. begin/put/complete/abandon of one WriteId come in that order, one at a time;
 // those of different WriteIds may run at once on different threads.
 #pragma once
 
@@ -33,8 +33,9 @@ class PieceStore {
   // `places`: every index this content fills, all with the same hash. size_bytes: exact.
   virtual StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places,
                                   std::uint64_t size_bytes) = 0;
-  // The next bytes: hashed while warm, then written.
-  virtual StoreResult<void> append(seam::WriteId write, base::ByteView bytes) = 0;
+  // Bytes of the piece from `offset_bytes` on. Stores that do not know how their pieces are laid out (no layout in the
+  // manifest) want them in order, without gaps; after an error nothing more of this write.
+  virtual StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) = 0;
   // true: verified and in place. false: the hash differs; nothing of it remains.
   virtual StoreResult<bool> complete(seam::WriteId write) = 0;
   virtual void abandon(seam::WriteId write) = 0;

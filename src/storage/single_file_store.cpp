@@ -194,7 +194,7 @@ StoreResult<void> SingleFileStore::begin(seam::WriteId write, std::vector<PieceI
   return {};
 }
 
-StoreResult<void> SingleFileStore::append(seam::WriteId write, base::ByteView bytes) {
+StoreResult<void> SingleFileStore::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
   std::shared_ptr<Write> state;
   {
     const std::lock_guard guard(mutex_);
@@ -202,6 +202,7 @@ StoreResult<void> SingleFileStore::append(seam::WriteId write, base::ByteView by
     SHOAL_CHECK(found != writes_.end());
     state = found->second;
   }
+  SHOAL_CHECK(offset_bytes == state->written_bytes);
   SHOAL_CHECK(bytes.size() <= state->region.size_bytes - state->written_bytes);
   state->hasher.update(bytes);
   const std::uint64_t offset = state->region.spot.offset + state->written_bytes;

@@ -31,7 +31,7 @@ class SingleFileStore final : public PieceStore {
 
   StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
   StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places, std::uint64_t size_bytes) override;
-  StoreResult<void> append(seam::WriteId write, base::ByteView bytes) override;
+  StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override;
   StoreResult<bool> complete(seam::WriteId write) override;
   void abandon(seam::WriteId write) override;
   StoreResult<std::string> finish() override;

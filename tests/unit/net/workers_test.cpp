@@ -23,8 +23,8 @@ class RecordingStore final : public storage::PieceStore {
   std::set<std::thread::id> threads;
   bool is_alone_busy = false;
   bool overlapped = false;
-  std::optional<int> fails_at_append;  // counted from 1
-  int appends = 0;
+  std::optional<int> fails_at_put;  // counted from 1
+  int puts = 0;
 
   storage::StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override {
     alone("open " + manifest.name);
@@ -34,11 +34,12 @@ class RecordingStore final : public storage::PieceStore {
     const Call call(*this, write, "begin");
     return {};
   }
-  storage::StoreResult<void> append(WriteId write, base::ByteView bytes) override {
-    const Call call(*this, write, "append");
+  storage::StoreResult<void> put(WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override {
+    const Call call(*this, write, "put");
     const std::lock_guard lock(mutex);
+    EXPECT_EQ(offset_bytes, contents[write].size());
     contents[write].append(base::text_of(bytes));
-    if (fails_at_append && ++appends >= *fails_at_append) {
+    if (fails_at_put && ++puts >= *fails_at_put) {
       return std::unexpected(seam::StoreError{.kind = seam::StoreErrorKind::disk_full, .message = "full"});
     }
     return {};
@@ -161,7 +162,7 @@ TEST_F(WorkersTest, OpensAndFinishesTheStoreAlone) {
 }
 
 TEST_F(WorkersTest, ReportsAFailureOnceAndBringsTheBuffersHome) {
-  store_.fails_at_append = 2;
+  store_.fails_at_put = 2;
   begin(WriteId{1});
   for (int i = 0; i < 5; ++i) block(WriteId{1}, "x");
   complete(WriteId{1});
@@ -175,17 +176,17 @@ TEST_F(WorkersTest, ReportsAFailureOnceAndBringsTheBuffersHome) {
   EXPECT_EQ(failures, 1);
   EXPECT_EQ(blocks, 5);
   EXPECT_TRUE(std::holds_alternative<seam::StoreFailed>(events[1]));  // before the block that could not be stored
-  EXPECT_EQ(store_.appends, 2);
+  EXPECT_EQ(store_.puts, 2);
   events.clear();
   EXPECT_EQ(pool_.in_use(), 0u);
 }
 
 TEST_F(WorkersTest, GoesOnWhenAFailedStoreIsOpenedAgain) {
-  store_.fails_at_append = 1;
+  store_.fails_at_put = 1;
   begin(WriteId{1});
   block(WriteId{1}, "x");
   (void)wait_for(2);
-  store_.fails_at_append.reset();
+  store_.fails_at_put.reset();
   workers_->submit(seam::OpenStore{metainfo::Manifest{.name = "again", .pieces = {}}});
   begin(WriteId{3});
   block(WriteId{3}, "y");

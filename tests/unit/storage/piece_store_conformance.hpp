@@ -81,7 +81,7 @@ TEST_P(PieceStoreConformance, RefusesAPieceThatIsCompletedTooEarly) {
   const CutFile file = CutFile::regular(2, 1000, 700);
   open(file);
   ASSERT_TRUE(store().begin(seam::WriteId(1), file.places_of(0), 2000));
-  ASSERT_TRUE(store().append(seam::WriteId(1), file.pieces[0]));
+  ASSERT_TRUE(store().put(seam::WriteId(1), 0, file.pieces[0]));
   EXPECT_EQ(store().complete(seam::WriteId(1)), false);
 }
 
@@ -160,10 +160,10 @@ TEST_P(PieceStoreConformance, KeepsAVerifiedPieceWhateverASecondWriterDoes) {
       ASSERT_TRUE(store().begin(seam::WriteId(2), file.places_of(1), 1000));
       base::Bytes late = file.pieces[1];
       if (ending != Ending::right) std::ranges::fill(late, std::byte{0xee});
-      ASSERT_TRUE(store().append(loser, base::ByteView(late).first(300)));
-      ASSERT_TRUE(store().append(winner, file.pieces[1]));
+      ASSERT_TRUE(store().put(loser, 0, base::ByteView(late).first(300)));
+      ASSERT_TRUE(store().put(winner, 0, file.pieces[1]));
       EXPECT_EQ(store().complete(winner), true);
-      ASSERT_TRUE(store().append(loser, base::ByteView(late).subspan(300)));
+      ASSERT_TRUE(store().put(loser, 300, base::ByteView(late).subspan(300)));
       if (ending == Ending::abandoned) {
         store().abandon(loser);
       } else {
@@ -271,6 +271,7 @@ TEST_P(PieceStoreConformance, EndsWithTheRightFileAfterAnyHistory) {
       std::uint32_t piece;
       base::Bytes rest;
       bool is_right;
+      std::uint64_t sent_bytes = 0;
     };
     std::vector<Writer> writers;
     for (std::uint64_t step = 1; step <= 120; ++step) {
@@ -285,7 +286,8 @@ TEST_P(PieceStoreConformance, EndsWithTheRightFileAfterAnyHistory) {
         const std::size_t which = rng.below(writers.size());
         Writer& writer = writers[which];
         const std::size_t part = rng.chance(0.5) ? writer.rest.size() : rng.below(writer.rest.size() + 1);
-        ASSERT_TRUE(store().append(writer.id, base::ByteView(writer.rest).first(part)));
+        ASSERT_TRUE(store().put(writer.id, writer.sent_bytes, base::ByteView(writer.rest).first(part)));
+        writer.sent_bytes += part;
         writer.rest.erase(writer.rest.begin(), writer.rest.begin() + static_cast<std::ptrdiff_t>(part));
         if (!writer.rest.empty() && !rng.chance(0.1)) continue;
         if (writer.rest.empty()) {

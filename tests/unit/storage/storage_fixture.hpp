@@ -115,9 +115,11 @@ inline void send(PieceStore& store, seam::WriteId write, const CutFile& file, st
                  base::ByteView bytes) {
   ASSERT_TRUE(store.begin(write, file.places_of(index), bytes.size()));
   const std::size_t half = bytes.size() / 2;
+  std::uint64_t offset_bytes = 0;
   for (const base::ByteView block : {bytes.first(half), bytes.subspan(half)}) {
-    const auto appended = store.append(write, block);
-    ASSERT_TRUE(appended) << appended.error().message;
+    const auto stored = store.put(write, offset_bytes, block);
+    ASSERT_TRUE(stored) << stored.error().message;
+    offset_bytes += block.size();
   }
 }
 

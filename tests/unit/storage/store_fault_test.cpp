@@ -74,7 +74,7 @@ std::optional<seam::StoreError> download(PieceStore& store, const CutFile& file)
   for (std::uint32_t i = 0; i < file.manifest.piece_count(); ++i) {
     const seam::WriteId write(i);
     if (const auto begun = store.begin(write, file.places_of(i), file.pieces[i].size()); !begun) return begun.error();
-    if (const auto appended = store.append(write, file.pieces[i]); !appended) return appended.error();
+    if (const auto stored = store.put(write, 0, file.pieces[i]); !stored) return stored.error();
     if (const auto completed = store.complete(write); !completed) return completed.error();
   }
   const auto finished = store.finish();
@@ -134,12 +134,11 @@ TEST_P(StoreFault, DoesNotCountAPieceOfWhichAWriteFailed) {
   const auto store = make_store();
   ASSERT_TRUE(store->open(file.manifest));
   ASSERT_TRUE(store->begin(seam::WriteId(1), file.places_of(0), 100'000));
-  ASSERT_TRUE(store->append(seam::WriteId(1), base::ByteView(file.pieces[0]).first(30'000)));
+  ASSERT_TRUE(store->put(seam::WriteId(1), 0, base::ByteView(file.pieces[0]).first(30'000)));
   {
     const FileSizeLimit limit(40'000);
-    EXPECT_FALSE(store->append(seam::WriteId(1), base::ByteView(file.pieces[0]).subspan(30'000, 40'000)));
+    EXPECT_FALSE(store->put(seam::WriteId(1), 30'000, base::ByteView(file.pieces[0]).subspan(30'000)));
   }
-  ASSERT_TRUE(store->append(seam::WriteId(1), base::ByteView(file.pieces[0]).subspan(70'000)));
   EXPECT_EQ(store->complete(seam::WriteId(1)), false);
 }
 
@@ -185,11 +184,11 @@ void run_and_die(PieceStore& store, const CutFile& file, int steps) {
     step();
     (void)store.begin(honest, file.places_of(i), file.pieces[i].size());
     step();
-    (void)store.append(other, lie);
+    (void)store.put(other, 0, lie);
     step();
-    (void)store.append(honest, base::ByteView(file.pieces[i]).first(200));
+    (void)store.put(honest, 0, base::ByteView(file.pieces[i]).first(200));
     step();
-    (void)store.append(honest, base::ByteView(file.pieces[i]).subspan(200));
+    (void)store.put(honest, 200, base::ByteView(file.pieces[i]).subspan(200));
     step();
     (void)store.complete(honest);
     step();
