@@ -24,6 +24,7 @@ void ServerConnections::serve(seam::ConnId conn, Act act) {
   while (const auto question = connection.server.take_question()) {
     questions_.push_back({.request = {conn, question->number},
                           .asker = {connection.server.remote().address, connection.local},
+                          .remote = connection.server.remote(),
                           .hash = question->hash});
   }
   if (connection.server.is_finished()) return close(found);
@@ -47,6 +48,10 @@ void ServerConnections::on_bytes_arrived(const seam::BytesArrived& event, base::
   SHOAL_CHECK(event.count <= kScratchBytes);
   const base::ByteView bytes(scratch_.get(), event.count);
   serve(event.conn, [&](swarm::CourseServer& server) { server.on_bytes(bytes, now, actions_); });
+}
+
+void ServerConnections::on_first_bytes(seam::ConnId conn, base::ByteView bytes, base::Instant now) {
+  serve(conn, [&](swarm::CourseServer& server) { server.on_bytes(bytes, now, actions_); });
 }
 
 void ServerConnections::on_input_ended(const seam::InputEnded& event, base::Instant now) {

@@ -39,6 +39,7 @@ struct RequestId {
 struct Question {
   RequestId request;
   course::Asker asker;
+  base::Endpoint remote;
   base::Sha1Hash hash;  // of a GET_CHUNK
 };
 
@@ -52,6 +53,8 @@ class ServerConnections {
   ServerConnections& operator=(const ServerConnections&) = delete;
 
   void on_accepted(const seam::Accepted& event);
+  // What was read of it before it was handed here.
+  void on_first_bytes(seam::ConnId conn, base::ByteView bytes, base::Instant now);
   void on_bytes_arrived(const seam::BytesArrived& event, base::Instant now);
   void on_input_ended(const seam::InputEnded& event, base::Instant now);
   void on_output_drained(const seam::OutputDrained& event, base::Instant now);
@@ -74,6 +77,7 @@ class ServerConnections {
     return is_stopping() && (connections_.empty() || now >= *stop_deadline_);
   }
   [[nodiscard]] std::size_t size() const { return connections_.size(); }
+  [[nodiscard]] bool owns(seam::ConnId conn) const { return connections_.contains(conn); }
 
  private:
   struct Connection {

@@ -36,6 +36,7 @@ struct TrackerHostOptions {
   std::string name = "tracker";
   base::Endpoint listening;  // TCP and UDP; 0.0.0.0 possible; the port is real
   bool splits_replies = false;
+  bool is_course_only = false;  // neither HTTP nor BitTorrent, and the capability bit is not set
   std::uint32_t connections_max = 20000;
   base::Duration message_timeout = std::chrono::seconds(10);
   base::Duration probe_validity = std::chrono::seconds(2);

@@ -36,6 +36,7 @@ struct Swarm {
   std::uint32_t seeds = 0;
   bool is_published = false;
   Instant last_announce{};
+  std::uint64_t generation = 0;
 };
 
 // Where the asker can be reached, as far as it can be known.
@@ -56,6 +57,7 @@ class Swarms::Impl {
   wire::ScrapeEntry scrape(const Sha1Hash& info_hash) const;
   void allow(const Sha1Hash& info_hash) { swarms_[info_hash].is_published = true; }
   std::vector<SwarmMember> members(const Sha1Hash& info_hash) const;
+  std::uint64_t generation(const Sha1Hash& info_hash) const;
   void expire(Instant now);
   Totals totals() const;
   base::Bytes save(Instant now) const;
@@ -106,6 +108,7 @@ void Swarms::Impl::remove(Swarm& swarm, Endpoint endpoint) {
     swarm.places[swarm.members[place].about.endpoint] = place;
   }
   swarm.members.pop_back();
+  ++swarm.generation;
 }
 
 void Swarms::Impl::put(Swarm& swarm, Member member) {
@@ -114,6 +117,7 @@ void Swarms::Impl::put(Swarm& swarm, Member member) {
     Member& old = swarm.members[found->second];
     if (old.about.is_seed()) --swarm.seeds;
     if (member.about.is_seed()) ++swarm.seeds;
+    if (member.about != old.about) ++swarm.generation;
     swarm.by_age.erase({old.seen, endpoint});
     swarm.by_age.insert({member.seen, endpoint});
     old = std::move(member);
@@ -128,6 +132,7 @@ void Swarms::Impl::put(Swarm& swarm, Member member) {
   std::swap(swarm.members[place], swarm.members[last]);
   swarm.places[swarm.members[last].about.endpoint] = last;
   swarm.places[swarm.members[place].about.endpoint] = place;
+  ++swarm.generation;
 }
 
 // The same host at another address: the old one leads nowhere.
@@ -219,6 +224,11 @@ std::vector<SwarmMember> Swarms::Impl::members(const Sha1Hash& info_hash) const 
   found.reserve(swarm->second.members.size());
   for (const Member& member : swarm->second.members) found.push_back(member.about);
   return found;
+}
+
+std::uint64_t Swarms::Impl::generation(const Sha1Hash& info_hash) const {
+  const auto found = swarms_.find(info_hash);
+  return found == swarms_.end() ? 0 : found->second.generation;
 }
 
 void Swarms::Impl::expire(Instant now) {

@@ -43,6 +43,7 @@ struct SwarmMember {
   std::uint64_t left_bytes = 0;
   std::string held;  // ranges of pieces, of Shoal hosts
   [[nodiscard]] bool is_seed() const { return left_bytes == 0; }
+  friend bool operator==(const SwarmMember&, const SwarmMember&) = default;
 };
 
 class Swarms {
@@ -56,6 +57,8 @@ class Swarms {
   [[nodiscard]] wire::ScrapeEntry scrape(const base::Sha1Hash& info_hash) const;
   void allow(const base::Sha1Hash& info_hash);  // published
   [[nodiscard]] std::vector<SwarmMember> members(const base::Sha1Hash& info_hash) const;
+  // Changes whenever members() would say something else.
+  [[nodiscard]] std::uint64_t generation(const base::Sha1Hash& info_hash) const;
   void expire(base::Instant now);
 
   struct Totals {

@@ -1,0 +1,111 @@
+#include "tracker/swarm_share.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+namespace shoal::tracker {
+namespace {
+
+// Azureus-style peer ids (BEP 20) of those who answer course clients on their port.
+constexpr std::string_view kShoalPrefix = "-SH";
+
+struct Owner {
+  base::Endpoint endpoint;
+  std::optional<base::Bitfield> held;  // nothing: everything
+
+  [[nodiscard]] bool has(base::PieceIndex piece) const { return !held || held->test(piece); }
+};
+
+std::vector<Owner> owners_of(const std::vector<SwarmMember>& members, std::uint32_t piece_count) {
+  std::vector<Owner> owners;
+  for (const SwarmMember& member : members) {
+    if (!base::text_of(member.peer_id).starts_with(kShoalPrefix)) continue;
+    if (member.is_seed()) {
+      owners.push_back({.endpoint = member.endpoint, .held = {}});
+    } else if (auto held = parse_held(member.held, piece_count); held && !held->is_none()) {
+      owners.push_back({.endpoint = member.endpoint, .held = std::move(held)});
+    }
+  }
+  std::ranges::sort(owners, {}, &Owner::endpoint);
+  return owners;
+}
+
+std::optional<std::uint32_t> take_number(std::string_view& text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
+}
+
+}  // namespace
+
+std::optional<base::Bitfield> parse_held(std::string_view text, std::uint32_t size) {
+  base::Bitfield held(size);
+  while (!text.empty()) {
+    const auto first = take_number(text);
+    if (!first) return std::nullopt;
+    auto last = first;
+    if (text.starts_with('-')) {
+      text.remove_prefix(1);
+      last = take_number(text);
+      if (!last || *last < *first) return std::nullopt;
+    }
+    for (std::uint64_t piece = *first; piece <= *last && piece < size; ++piece) {
+      held.set(base::PieceIndex(static_cast<std::uint32_t>(piece)));
+    }
+    if (text.empty()) break;
+    if (!text.starts_with(',')) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  return held;
+}
+
+SwarmShare::SwarmShare(const ShareList& shares, const Swarms& swarms, ShareProvider* configured,
+                       std::optional<std::string> chosen)
+    : shares_(shares), swarms_(swarms), configured_(configured), chosen_(std::move(chosen)) {}
+
+const Share* SwarmShare::choose() const {
+  if (chosen_) return shares_.find(*chosen_);
+  return shares_.newest_for_course();
+}
+
+std::shared_ptr<const course::FileInfo> SwarmShare::current() {
+  const Share* share = choose();
+  if (share == nullptr || share->torrent.manifest.pieces.size() > UINT16_MAX) {
+    if (configured_ != nullptr) return configured_->current();
+    // A well-formed question is always answered (course-protocol 4.12); a file without a name is one nobody takes.
+    static const auto kNothing = std::make_shared<const course::FileInfo>();
+    return kNothing;
+  }
+  const base::Sha1Hash& info_hash = share->torrent.info_hash;
+  const std::uint64_t generation = swarms_.generation(info_hash);
+  const bool is_same = told_ != nullptr && made_of_ == info_hash;
+  if (is_same && (made_from_ == generation || now_ - made_ < kShareValidity)) return told_;
+  made_ = now_;
+  made_of_ = info_hash;
+  made_from_ = generation;
+  told_ = std::make_shared<const course::FileInfo>(describe(*share));
+  return told_;
+}
+
+course::FileInfo SwarmShare::describe(const Share& share) const {
+  const metainfo::Manifest& manifest = share.torrent.manifest;
+  const std::vector<Owner> owners = owners_of(swarms_.members(share.torrent.info_hash), manifest.piece_count());
+  course::FileInfo info{.filename = manifest.name, .chunks = {}};
+  info.chunks.reserve(manifest.pieces.size());
+  for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {
+    course::ChunkRecord record{.hash = manifest.pieces[i], .peers = {}};
+    // Each chunk begins at another owner, so that a long list is used evenly.
+    for (std::size_t k = 0; k < owners.size() && record.peers.size() < kOwnersMax; ++k) {
+      const Owner& owner = owners[(i + k) % owners.size()];
+      if (owner.has(base::PieceIndex(i))) record.peers.push_back(owner.endpoint);
+    }
+    info.chunks.push_back(std::move(record));
+  }
+  return info;
+}
+
+}  // namespace shoal::tracker
