@@ -10,8 +10,11 @@
 
 #include "net/connections.hpp"
 #include "net/datagram.hpp"
+#include "net/http_client.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
+#include "net/name_lookup.hpp"
+#include "net/state_writer.hpp"
 #include "net/workers.hpp"
 
 namespace shoal::net {
@@ -35,6 +38,12 @@ bool is_about(const seam::Event& event, seam::ConnId conn) {
       event);
 }
 
+bool is_about(const seam::Event& event, seam::FetchId fetch) {
+  const auto* fetched = std::get_if<seam::Fetched>(&event);
+  const auto* failed = std::get_if<seam::FetchFailed>(&event);
+  return (fetched != nullptr && fetched->fetch == fetch) || (failed != nullptr && failed->fetch == fetch);
+}
+
 }  // namespace
 
 class Runner::Impl final : public EventSink {
@@ -47,7 +56,9 @@ class Runner::Impl final : public EventSink {
         tick_timer_(loop_),
         connections_(loop_, *this),
         datagrams_(loop_, *this),
-        listener_(loop_) {
+        listener_(loop_),
+        names_(loop_),
+        http_(loop_, *this, names_) {
     raise_open_files_limit();
     // sendfile has no other way of being told not to raise it.
     std::signal(SIGPIPE, SIG_IGN);
@@ -57,6 +68,9 @@ class Runner::Impl final : public EventSink {
   std::expected<base::Endpoint, NetFailure> listen_tcp(base::Endpoint local) { return listener_.open(local); }
   std::expected<base::Endpoint, NetFailure> open_discovery_socket(base::Endpoint local) {
     return datagrams_.open_discovery(local);
+  }
+  std::expected<base::Endpoint, NetFailure> open_tracker_socket(base::Endpoint local) {
+    return datagrams_.open_tracker(local);
   }
   seam::Finish run(seam::Machine& machine);
   void request_stop() {
@@ -76,6 +90,8 @@ class Runner::Impl final : public EventSink {
   }
 
   void start_workers();
+  void start_state_writer();
+  void tell_state_troubles();
   void catch_signals();
   void wait_for_signal();
   void on_stop();
@@ -104,7 +120,7 @@ class Runner::Impl final : public EventSink {
   void carry_out(seam::AbandonPiece& action) { workers_->submit(action); }
   void carry_out(seam::FinishStore& action) { workers_->submit(action); }
   void carry_out(seam::LookUpPiece& action);
-  void carry_out(seam::Fetch& action);
+  void carry_out(seam::Fetch& action) { http_.fetch(std::move(action)); }
   void carry_out(seam::CancelFetch& action);
   void carry_out(seam::Resolve& action);
   void carry_out(seam::SaveState& action);
@@ -120,6 +136,9 @@ class Runner::Impl final : public EventSink {
   Connections connections_;
   Datagrams datagrams_;
   Listener listener_;
+  NameLookup names_;
+  HttpClient http_;
+  std::optional<StateWriter> state_writer_;
   std::optional<Workers> workers_;
 
   seam::Machine* machine_ = nullptr;
@@ -137,6 +156,7 @@ seam::Finish Runner::Impl::run(seam::Machine& machine) {
   machine_ = &machine;
   started_ = SteadyClock::now();
   start_workers();
+  start_state_writer();
   if (listener_.is_open()) {
     listener_.start([this](UniqueFd socket, base::Endpoint local, base::Endpoint remote) {
       connections_.accept(std::move(socket), local, remote);
@@ -163,6 +183,17 @@ void Runner::Impl::start_workers() {
           for (seam::Event& event : workers_->take_results()) deliver(std::move(event));
         });
       }});
+}
+
+void Runner::Impl::start_state_writer() {
+  if (!options_.state_folder) return;
+  state_writer_.emplace(*options_.state_folder, [this] { asio::post(loop_, [this] { tell_state_troubles(); }); });
+}
+
+void Runner::Impl::tell_state_troubles() {
+  for (std::string& trouble : state_writer_->take_troubles()) {
+    tell(seam::NoteTrace{.level = seam::NoteTrace::Level::warning, .text = std::move(trouble)});
+  }
 }
 
 void Runner::Impl::catch_signals() {
@@ -198,12 +229,19 @@ void Runner::Impl::close_everything() {
   listener_.close();
   datagrams_.close_all();
   connections_.close_all();
+  http_.cancel_all();
+  names_.stop();
+  while (!http_.is_quiet()) loop_.run_one();
   while (!connections_.is_quiet() && !is_hurried_) loop_.run_one();
   connections_.close_now();
   // A job under way may take long: from here on a signal ends the program at once, which harms no stored piece.
   ErrorCode error;
   if (signals_.clear(error)) note("cannot let go of signals: " + error.message());
   workers_->stop();
+  if (state_writer_) {
+    state_writer_->stop();
+    tell_state_troubles();
+  }
 }
 
 void Runner::Impl::deliver(seam::Event&& event) {
@@ -295,18 +333,26 @@ void Runner::Impl::carry_out(seam::LookUpPiece& action) {
   workers_->look_up(action);
 }
 
-void Runner::Impl::carry_out(seam::Fetch& action) {
-  deliver(seam::FetchFailed{.fetch = action.fetch, .reason = "nothing here can fetch " + action.url});
+void Runner::Impl::carry_out(seam::CancelFetch& action) {
+  std::erase_if(events_, [&action](const seam::Event& event) { return is_about(event, action.fetch); });
+  http_.cancel(action.fetch);
 }
 
-void Runner::Impl::carry_out(seam::CancelFetch&) {}
-
 void Runner::Impl::carry_out(seam::Resolve& action) {
-  deliver(seam::NameResolved{.resolve = action.resolve, .addresses = {}});
+  if (const auto dotted = base::Ipv4Address::parse(action.host)) {
+    return deliver(seam::NameResolved{.resolve = action.resolve, .addresses = {*dotted}});
+  }
+  names_.look_up(action.host, [this, resolve = action.resolve](const IpAddresses& found) {
+    seam::NameResolved resolved{.resolve = resolve, .addresses = {}};
+    for (const asio::ip::address& address : found) {
+      if (address.is_v4()) resolved.addresses.push_back({address.to_v4().to_uint()});
+    }
+    deliver(std::move(resolved));
+  });
 }
 
 void Runner::Impl::carry_out(seam::SaveState& action) {
-  note("nowhere to keep " + action.name);
+  if (state_writer_) state_writer_->save(action.name, std::move(action.bytes));
 }
 
 Runner::Runner(RunnerOptions options) noexcept : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -318,6 +364,10 @@ std::expected<base::Endpoint, NetFailure> Runner::listen_tcp(base::Endpoint loca
 
 std::expected<base::Endpoint, NetFailure> Runner::open_discovery_socket(base::Ipv4Address bind, std::uint16_t port) {
   return impl_->open_discovery_socket({.address = bind, .port = port});
+}
+
+std::expected<base::Endpoint, NetFailure> Runner::open_tracker_socket(base::Ipv4Address bind, std::uint16_t port) {
+  return impl_->open_tracker_socket({.address = bind, .port = port});
 }
 
 seam::Finish Runner::run(seam::Machine& machine) {

@@ -3,7 +3,7 @@
 //
 // Threads: everything but request_stop() belongs to one thread, and the machine is only ever called on it. The pool's
 // threads call the store and the library and nothing else. Buffers come home on the machine's thread, all of them
-// before run() returns.
+// before run() returns. Several runners may run in one process at once, each on its own thread.
 //
 // Making one lets the process have as many open files as it may, and ignores SIGPIPE.
 //
@@ -13,8 +13,10 @@
 
 #include <cstdint>
 #include <expected>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/endpoint.hpp"
 #include "base/time.hpp"
@@ -29,11 +31,14 @@ struct RunnerOptions {
   unsigned pool_threads = 0;                 // 0: one for each core
   storage::PieceStore* store = nullptr;      // what a client writes to; outlives the runner
   storage::PieceLibrary* library = nullptr;  // what a peer serves from; outlives the runner
+  // Where SaveState puts its files (net/state_folder.hpp reads them); created when first needed. Without one nothing is
+  // kept.
+  std::optional<std::filesystem::path> state_folder = {};
   // Hears every Tell of the machine and the runner's own notes, on the machine's thread.
   std::function<void(const seam::Trace&, base::Instant)> on_trace = {};
   // Called about twice a second while it runs: what is shown should not stand still when nothing happens.
   std::function<void(base::Instant)> on_tick;
-  // SIGINT and SIGTERM become StopRequested; a second one ends the run at once.
+  // SIGINT and SIGTERM become StopRequested; a second one ends the run at once. At most one runner of a process.
   bool stops_on_signals = false;
 };
 
@@ -51,6 +56,9 @@ class Runner {
   // Becomes seam::kDiscoverySocket. `bind` is 0.0.0.0 where broadcasts have to arrive. At most once.
   [[nodiscard]] std::expected<base::Endpoint, NetFailure> open_discovery_socket(base::Ipv4Address bind,
                                                                                 std::uint16_t port);
+  // Becomes seam::kTrackerSocket. At most once.
+  [[nodiscard]] std::expected<base::Endpoint, NetFailure> open_tracker_socket(base::Ipv4Address bind,
+                                                                              std::uint16_t port);
 
   // Until the machine's Finish, or a second stop (Finish::Result::interrupted). What is open then is closed without a
   // reset where that is possible, which takes a second at most and usually no time. Once.
