@@ -43,6 +43,7 @@ ExitCode serve(const CommonOptions& common, const ServeOptions& options,
   set_up_log(common);
   net::Runner runner(
       {.library = options.library,
+       .state_folder = options.state_folder,
        .on_trace = [&common](const seam::Trace& trace, base::Instant now) { log_trace(common, trace, now); },
        .stops_on_signals = true});
   const auto listening = runner.listen_tcp(options.listen);
@@ -52,6 +53,10 @@ ExitCode serve(const CommonOptions& common, const ServeOptions& options,
     const auto opened = runner.open_discovery_socket(base::Ipv4Address{}, *options.discovery_port);
     if (!opened) return cannot_listen(common, options, opened.error());
     discovery = *opened;
+  }
+  if (options.serves_udp) {
+    const auto opened = runner.open_tracker_socket(options.listen.address, listening->port);
+    if (!opened) return cannot_listen(common, options, opened.error());
   }
   const std::unique_ptr<seam::Machine> machine = make(*listening);
   announce(common, "listening", {options.announced.value_or(listening->address), listening->port});

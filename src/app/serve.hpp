@@ -1,6 +1,7 @@
 // What the peer and the tracker share: a runner that listens, the lines that say so, and logging of traces.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,7 +17,9 @@ struct ServeOptions {
   base::Endpoint listen;                        // port 0: any free one
   std::optional<base::Ipv4Address> announced;   // told instead of the address listened on, when that is 0.0.0.0
   std::optional<std::uint16_t> discovery_port;  // a tracker's UDP side
-  std::string what;                             // "peer alice", for messages
+  bool serves_udp = false;                      // BEP 15, on the number of the TCP port
+  std::optional<std::filesystem::path> state_folder = {};
+  std::string what;  // "peer alice", for messages
   storage::PieceLibrary* library = nullptr;
 };
 

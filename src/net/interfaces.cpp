@@ -5,7 +5,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <memory>
+#include <string_view>
 
 #include "net/socket.hpp"
 
@@ -19,6 +22,23 @@ std::optional<base::Ipv4Address> broadcast_of(const ifaddrs& entry, base::Ipv4Ad
   // A network of one host (/32) names the host itself.
   if (broadcast.is_any() || broadcast == address) return std::nullopt;
   return broadcast;
+}
+
+std::uint8_t prefix_bits_of(const ifaddrs& entry) {
+  if (entry.ifa_netmask == nullptr) return 32;
+  return static_cast<std::uint8_t>(std::popcount(endpoint_of(*entry.ifa_netmask).address.value));
+}
+
+// By the names that Docker, Podman, libvirt, LXC and Kubernetes give to their bridges: the kernel knows no such kind.
+bool is_internal_name(std::string_view name) {
+  constexpr std::array<std::string_view, 8> kPrefixes{"docker", "virbr", "lxcbr",   "lxdbr",
+                                                      "podman", "cni",   "flannel", "vmnet"};
+  if (std::ranges::any_of(kPrefixes, [name](std::string_view prefix) { return name.starts_with(prefix); })) return true;
+  // Docker's own networks: br- and twelve hexadecimal digits. br-lan and the like are real networks.
+  constexpr std::string_view kDockerBridge = "br-";
+  constexpr std::size_t kDockerDigits = 12;
+  return name.starts_with(kDockerBridge) && name.size() == kDockerBridge.size() + kDockerDigits &&
+         name.find_first_not_of("0123456789abcdef", kDockerBridge.size()) == std::string_view::npos;
 }
 
 }  // namespace
@@ -37,9 +57,19 @@ std::vector<Interface> local_interfaces() {
     found.push_back({.name = entry->ifa_name,
                      .address = address,
                      .broadcast = broadcast_of(*entry, address),
-                     .is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0});
+                     .prefix_bits = prefix_bits_of(*entry),
+                     .is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0,
+                     .is_internal = is_internal_name(entry->ifa_name)});
   }
   return found;
+}
+
+std::vector<base::Network> internal_networks() {
+  std::vector<base::Network> networks;
+  for (const Interface& interface : local_interfaces()) {
+    if (interface.is_internal) networks.push_back({interface.address, interface.prefix_bits});
+  }
+  return networks;
 }
 
 }  // namespace shoal::net

@@ -14,10 +14,14 @@ struct Interface {
   std::string name;
   base::Ipv4Address address;
   std::optional<base::Ipv4Address> broadcast;  // the directed one, where the network has one
+  std::uint8_t prefix_bits = 32;
   bool is_loopback = false;
+  bool is_internal = false;  // a bridge to containers or virtual machines of this host: nobody else can reach it
 };
 
 // Those that are up, each address once, in the kernel's order. Empty when the kernel gives no list.
 [[nodiscard]] std::vector<Interface> local_interfaces();
+// The networks behind the internal ones.
+[[nodiscard]] std::vector<base::Network> internal_networks();
 
 }  // namespace shoal::net

@@ -1,0 +1,334 @@
+// shoal get: fetches a share, by name, magnet link, .torrent file or URL, or the only one on this network.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <random>
+
+#include "app/audience.hpp"
+#include "app/cli.hpp"
+#include "app/swarm_options.hpp"
+#include "metainfo/magnet.hpp"
+#include "net/runner.hpp"
+#include "roles/course_client.hpp"
+#include "roles/url_fetch.hpp"
+#include "storage/single_file_store.hpp"
+#include "storage/streaming_store.hpp"
+
+namespace shoal::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// 64 MiB on their way from the sockets to the disk, in slabs that stay in a core's cache while they are hashed.
+constexpr std::size_t kSlabBytes = 256 * 1024;
+constexpr std::size_t kSlabsMax = 256;
+
+struct GetOptions {
+  SwarmOptions swarm;
+  std::string what;
+  std::string output;
+  std::vector<std::string> selected;
+  bool is_sequential = false;
+  bool to_stdout = false;
+  bool seeds = false;
+  std::string seed_for;
+  double ratio = 0;
+  double patience_s = 0;
+};
+
+// What is known of the share before the first peer is met.
+struct Wanted {
+  std::optional<metainfo::Torrent> torrent;
+  metainfo::Magnet magnet;                       // without a torrent
+  std::vector<base::Endpoint> trackers;          // Shoal trackers of this network
+  std::optional<base::Endpoint> course_tracker;  // nothing but the course protocol is spoken there
+};
+
+ExitCode end_with(const GetOptions& options, const seam::Finish& finish) {
+  return fail(options.swarm.common, exit_code_of(finish.result), finish.message);
+}
+
+std::optional<metainfo::Torrent> parse_or_say(const GetOptions& options, base::ByteView bytes, ExitCode& code) {
+  auto torrent = metainfo::parse_torrent(bytes);
+  if (torrent) return std::move(*torrent);
+  code = fail(options.swarm.common, ExitCode::usage,
+              fmt::format("{}: {}", options.what.empty() ? "the share" : options.what, torrent.error().describe()));
+  return std::nullopt;
+}
+
+bool begins_with(const std::string& text, std::string_view prefix) {
+  return text.starts_with(prefix);
+}
+
+// nothing: `code` says how it ended.
+std::optional<Wanted> fetch_url(const GetOptions& options, ExitCode& code) {
+  roles::UrlFetch fetch(options.what, metainfo::kTorrentBytesMax);
+  net::Runner runner({.pool_threads = 1, .stops_on_signals = true});
+  const seam::Finish finish = runner.run(fetch);
+  if (finish.result != seam::Finish::Result::done) {
+    code = end_with(options, finish);
+    return std::nullopt;
+  }
+  Wanted wanted;
+  wanted.torrent = parse_or_say(options, fetch.body(), code);
+  if (!wanted.torrent) return std::nullopt;
+  return wanted;
+}
+
+std::optional<Wanted> read_torrent_file(const GetOptions& options, ExitCode& code) {
+  const auto text = read_text(options.what);
+  if (!text) {
+    code = fail(options.swarm.common, ExitCode::usage, text.error());
+    return std::nullopt;
+  }
+  Wanted wanted;
+  wanted.torrent = parse_or_say(options, base::view_of(*text), code);
+  if (!wanted.torrent) return std::nullopt;
+  return wanted;
+}
+
+std::optional<Wanted> parse_link(const GetOptions& options, ExitCode& code) {
+  auto magnet = metainfo::parse_magnet(options.what);
+  if (!magnet) {
+    code = fail(options.swarm.common, ExitCode::usage,
+                fmt::format("{}: {}", options.what, metainfo::describe(magnet.error())));
+    return std::nullopt;
+  }
+  Wanted wanted;
+  wanted.magnet = std::move(*magnet);
+  return wanted;
+}
+
+// By name, or the only one: what the trackers of this network say.
+std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
+  auto search_options = make_search_options(options.swarm);
+  if (!search_options) {
+    code = fail(options.swarm.common, ExitCode::usage, search_options.error());
+    return std::nullopt;
+  }
+  search_options->goal = roles::ShareSearchOptions::Goal::fetch;
+  search_options->name = options.what;
+  if (options.patience_s > 0) search_options->patience = base::from_seconds(options.patience_s);
+  const auto search = roles::make_share_search(std::move(*search_options));
+  const seam::Finish finish = run_search(options.swarm, *search);
+  const roles::ShareSearchResult& result = search->result();
+  Wanted wanted;
+  if (finish.result == seam::Finish::Result::nothing_found && options.what.empty() && result.shares.empty() &&
+      !result.course_trackers.empty()) {
+    wanted.course_tracker = result.course_trackers.front();
+    return wanted;
+  }
+  if (finish.result != seam::Finish::Result::done) {
+    code = end_with(options, finish);
+    return std::nullopt;
+  }
+  wanted.torrent = parse_or_say(options, result.torrent, code);
+  if (!wanted.torrent) return std::nullopt;
+  wanted.trackers.push_back(result.chosen->tracker);
+  return wanted;
+}
+
+std::optional<Wanted> find(const GetOptions& options, ExitCode& code) {
+  if (begins_with(options.what, "magnet:")) return parse_link(options, code);
+  if (begins_with(options.what, "http://") || begins_with(options.what, "https://")) return fetch_url(options, code);
+  std::error_code error;
+  if (options.what.ends_with(".torrent") && fs::exists(options.what, error)) return read_torrent_file(options, code);
+  return search(options, code);
+}
+
+// A magnet link or a torrent from elsewhere: trackers of this network may know the swarm, too.
+void add_local_trackers(const GetOptions& options, Wanted& wanted) {
+  if (!wanted.trackers.empty() || options.swarm.no_local) return;
+  if (wanted.torrent && wanted.torrent->is_private) return;
+  auto search_options = make_search_options(options.swarm);
+  if (!search_options) return;
+  search_options->goal = roles::ShareSearchOptions::Goal::trackers;
+  search_options->patience = std::chrono::milliseconds(400);
+  const auto search = roles::make_share_search(std::move(*search_options));
+  (void)run_search(options.swarm, *search);
+  wanted.trackers = search->result().trackers;
+}
+
+// Where the result goes.
+struct Place {
+  fs::path folder;
+  std::optional<std::string> name;
+};
+
+Read<Place> choose_place(const GetOptions& options) {
+  std::error_code error;
+  if (options.output.empty()) return Place{.folder = ".", .name = {}};
+  const fs::path output(options.output);
+  if (options.output.ends_with('/') || fs::is_directory(output, error)) {
+    if (fs::is_directory(output, error)) return Place{.folder = output, .name = {}};
+    return std::unexpected(fmt::format("--output {}: there is no such folder; make it first", options.output));
+  }
+  const fs::path parent = output.has_parent_path() ? output.parent_path() : fs::path(".");
+  if (!fs::is_directory(parent, error)) {
+    return std::unexpected(
+        fmt::format("--output {}: there is no folder {}; make it first", options.output, parent.string()));
+  }
+  return Place{.folder = parent, .name = output.filename().string()};
+}
+
+// A folder of its own for --stdout, gone at the end.
+class TemporaryFolder {
+ public:
+  static Read<std::unique_ptr<TemporaryFolder>> make() {
+    std::error_code error;
+    std::string pattern = (fs::temp_directory_path(error) / "shoal-XXXXXX").string();
+    if (error || ::mkdtemp(pattern.data()) == nullptr) {
+      return std::unexpected("--stdout: no temporary folder can be made; set TMPDIR to a folder that can be written");
+    }
+    return std::unique_ptr<TemporaryFolder>(new TemporaryFolder(pattern));
+  }
+  ~TemporaryFolder() {
+    std::error_code error;
+    fs::remove_all(path_, error);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
+  fs::path path_;
+};
+
+Read<std::optional<base::Duration>> parse_seed_for(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  std::size_t used = 0;
+  double number = -1;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const std::string unit = text.substr(used);
+  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  if (used == 0 || number < 0 || factor == 0 || number * factor > 1e9) {
+    return std::unexpected(fmt::format("--seed-for {}: not a time such as 90s, 10m or 2h", text));
+  }
+  return base::from_seconds(number * factor);
+}
+
+Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options, const Wanted& wanted) {
+  auto host = make_host_options(options.swarm);
+  if (!host) return host;
+  host->selected = options.selected;
+  host->is_sequential = options.is_sequential || options.to_stdout;
+  host->gives_after_done = options.seeds || !options.seed_for.empty() || options.ratio > 0;
+  const auto gives_for = parse_seed_for(options.seed_for);
+  if (!gives_for) return std::unexpected(gives_for.error());
+  host->gives_for = *gives_for;
+  if (options.ratio > 0) host->gives_until_ratio = options.ratio;
+  if (options.patience_s > 0) host->no_source_timeout = base::from_seconds(options.patience_s);
+  for (const base::Endpoint& tracker : wanted.trackers) host->tracker_tiers.push_back({announce_url(tracker)});
+  if (wanted.torrent) {
+    host->info_hash = wanted.torrent->info_hash;
+    host->torrent = wanted.torrent;
+    const auto& tiers = wanted.torrent->tracker_tiers;
+    host->tracker_tiers.insert(host->tracker_tiers.end(), tiers.begin(), tiers.end());
+    const auto& seeds = wanted.torrent->web_seeds;
+    host->web_seeds.insert(host->web_seeds.end(), seeds.begin(), seeds.end());
+  } else {
+    host->info_hash = wanted.magnet.info_hash;
+    for (const std::string& url : wanted.magnet.trackers) host->tracker_tiers.push_back({url});
+    const auto& seeds = wanted.magnet.web_seeds;
+    host->web_seeds.insert(host->web_seeds.end(), seeds.begin(), seeds.end());
+    host->peers.insert(host->peers.end(), wanted.magnet.peers.begin(), wanted.magnet.peers.end());
+  }
+  return host;
+}
+
+ExitCode run_swarm(const GetOptions& options, const Wanted& wanted) {
+  auto host = make_machine_options(options, wanted);
+  if (!host) return fail(options.swarm.common, ExitCode::usage, host.error());
+  auto place = choose_place(options);
+  if (!place) return fail(options.swarm.common, ExitCode::usage, place.error());
+  std::unique_ptr<TemporaryFolder> temporary;
+  if (options.to_stdout) {
+    auto made = TemporaryFolder::make();
+    if (!made) return fail(options.swarm.common, ExitCode::disk, made.error());
+    temporary = std::move(*made);
+    place = Place{.folder = temporary->path(), .name = {}};
+  }
+  const auto store = storage::TorrentStore::download({.folder = place->folder,
+                                                      .name = place->name,
+                                                      .info_hash = host->info_hash,
+                                                      .selected = options.selected,
+                                                      .keeps_journal = host->gives_after_done});
+  std::optional<storage::StreamingStore> stream;
+  if (options.to_stdout) stream.emplace(*store, STDOUT_FILENO);
+  Audience audience({.common = options.swarm.common, .piece_word = "piece", .prints_path = !options.to_stdout});
+  base::BufferPool buffers(kSlabBytes, kSlabsMax);
+  net::Runner runner(
+      {.store = stream ? static_cast<storage::PieceStore*>(&*stream) : store.get(),
+       .library = store.get(),
+       .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
+       .on_tick = [&audience](base::Instant now) { audience.on_tick(now); },
+       .stops_on_signals = true});
+  const auto listening = runner.listen_tcp(host->listening);
+  if (!listening) return fail(options.swarm.common, ExitCode::usage, "get: " + listening.error().message);
+  host->listening = *listening;
+  const auto machine = roles::make_swarm_host(std::move(*host), buffers, base::Rng(std::random_device{}()));
+  return audience.on_finish(runner.run(*machine));
+}
+
+// The only thing on this network is a course tracker: its file is what there is to get.
+ExitCode run_course(const GetOptions& options, base::Endpoint tracker) {
+  auto place = choose_place(options);
+  if (!place) return fail(options.swarm.common, ExitCode::usage, place.error());
+  if (!place->name || options.to_stdout) {
+    return fail(options.swarm.common, ExitCode::usage,
+                fmt::format("the only tracker here, {}, speaks the course protocol; say where its file goes with "
+                            "--output FILE",
+                            tracker.to_string()));
+  }
+  storage::SingleFileStore store(place->folder / *place->name);
+  Audience audience({.common = options.swarm.common, .piece_word = "chunk"});
+  base::BufferPool buffers(kSlabBytes, kSlabsMax);
+  roles::CourseClientOptions client;
+  client.tracker = tracker;
+  const auto machine = roles::make_course_client(std::move(client), buffers, base::Rng(std::random_device{}()));
+  net::Runner runner(
+      {.store = &store,
+       .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
+       .on_tick = [&audience](base::Instant now) { audience.on_tick(now); },
+       .stops_on_signals = true});
+  return audience.on_finish(runner.run(*machine));
+}
+
+ExitCode run_get(const GetOptions& options) {
+  ExitCode code = ExitCode::done;
+  auto wanted = find(options, code);
+  if (!wanted) return code;
+  if (wanted->course_tracker) return run_course(options, *wanted->course_tracker);
+  add_local_trackers(options, *wanted);
+  return run_swarm(options, *wanted);
+}
+
+}  // namespace
+
+void add_get_command(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<GetOptions>();
+  CLI::App* command = app.add_subcommand("get", "fetch a share: by name, magnet link, .torrent file or URL");
+  command->add_option("what", options->what, "what to get; nothing: the only share on this network");
+  add_swarm_options(*command, options->swarm);
+  command->add_option("--output", options->output, "the file or folder to make, or the folder to put it in");
+  command->add_option("--select", options->selected, "only files that match, e.g. '*.iso' or 'docs/**'");
+  command->add_flag("--sequential", options->is_sequential, "from the beginning to the end");
+  command->add_flag("--stdout", options->to_stdout, "write the one file to standard output, in order");
+  command->add_flag("--seed", options->seeds, "go on giving when done, until Ctrl-C");
+  command->add_option("--seed-for", options->seed_for, "go on giving for this time, e.g. 10m");
+  command->add_option("--ratio", options->ratio, "go on giving until this times the size was given")
+      ->check(CLI::Range(0.0, 1e6));
+  command->add_option("--patience", options->patience_s, "seconds without anybody to get it from; then give up")
+      ->check(CLI::Range(0.1, 1e9));
+  command->callback([options, &chosen] { chosen.run = [options] { return run_get(*options); }; });
+}
+
+}  // namespace shoal::app

@@ -1,0 +1,160 @@
+#include "app/swarm_options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "app/host_and_port.hpp"
+#include "app/json_events.hpp"
+#include "app/print.hpp"
+#include "app/progress.hpp"
+#include "net/interfaces.hpp"
+#include "net/runner.hpp"
+
+namespace shoal::app {
+namespace {
+
+constexpr std::string_view kPeerIdPrefix = "-SH0100-";  // BEP 20, Azureus style
+
+wire::PeerId make_peer_id() {
+  wire::PeerId id;
+  std::memcpy(id.data(), kPeerIdPrefix.data(), kPeerIdPrefix.size());
+  std::random_device random;
+  for (std::size_t i = kPeerIdPrefix.size(); i < id.size(); ++i) id[i] = static_cast<std::byte>(random());
+  return id;
+}
+
+Read<std::uint64_t> parse_rate(const std::string& option, const std::string& text) {
+  if (text.empty()) return 0;
+  const auto rate = parse_size(text);
+  if (!rate || *rate == 0) {
+    return std::unexpected(fmt::format("{} {}: not a number of bytes per second such as 500K or 10M", option, text));
+  }
+  return *rate;
+}
+
+Read<base::Ipv4Address> parse_bind(const std::string& text) {
+  if (text.empty()) return base::Ipv4Address{};
+  const auto address = base::Ipv4Address::parse(text);
+  if (!address) return std::unexpected(fmt::format("--bind {}: not an IPv4 address such as 192.168.1.5", text));
+  return *address;
+}
+
+bool is_url(const std::string& text) {
+  return text.find("://") != std::string::npos;
+}
+
+// With --bind only that one.
+std::vector<net::Interface> chosen_interfaces(base::Ipv4Address bind) {
+  std::vector<net::Interface> chosen = net::local_interfaces();
+  if (!bind.is_any()) std::erase_if(chosen, [bind](const net::Interface& one) { return one.address != bind; });
+  return chosen;
+}
+
+}  // namespace
+
+void add_output_options(CLI::App& command, CommonOptions& options) {
+  command.add_flag("--json", options.is_json, "one JSON event per line on stdout");
+  command.add_flag("--quiet", options.is_quiet, "say nothing but errors and results");
+  command.add_flag("--verbose", options.is_verbose, "say more, message by message");
+}
+
+void add_swarm_options(CLI::App& command, SwarmOptions& options) {
+  add_output_options(command, options.common);
+  command.add_option("--bind", options.bind, "listen on this address, and look on its interface only");
+  command.add_option("--port", options.port, "the TCP port to give on (0: any free one)")->capture_default_str();
+  command.add_option("--discovery-port", options.discovery_port, "the UDP port Shoal trackers are found on")
+      ->capture_default_str();
+  command.add_option("--tracker", options.trackers, "HOST:PORT of a Shoal tracker, or the URL of any tracker");
+  command.add_option("--peer", options.peers, "HOST:PORT of somebody who has it");
+  command.add_option("--web-seed", options.web_seeds, "URL of an HTTP server that has it");
+  command.add_option("--limit-down", options.limit_down, "take at most this many bytes per second, e.g. 10M");
+  command.add_option("--limit-up", options.limit_up, "give at most this many bytes per second, e.g. 500K");
+  command.add_flag("--no-local", options.no_local, "look for nobody on the local network by broadcast or multicast");
+}
+
+std::string announce_url(base::Endpoint tracker) {
+  return fmt::format("http://{}/announce", tracker.to_string());
+}
+
+Read<std::vector<std::string>> announce_urls(const SwarmOptions& options) {
+  std::vector<std::string> urls;
+  for (const std::string& text : options.trackers) {
+    if (is_url(text)) {
+      urls.push_back(text);
+      continue;
+    }
+    const auto tracker = parse_host_and_port("--tracker", text);
+    if (!tracker) return std::unexpected(tracker.error());
+    urls.push_back(announce_url(*tracker));
+  }
+  return urls;
+}
+
+Read<roles::SwarmHostOptions> make_host_options(const SwarmOptions& options) {
+  roles::SwarmHostOptions host;
+  host.peer_id = make_peer_id();
+  const auto bind = parse_bind(options.bind);
+  if (!bind) return std::unexpected(bind.error());
+  host.listening = {*bind, options.port};
+  for (const net::Interface& interface : chosen_interfaces(*bind)) host.interfaces.push_back(interface.address);
+  if (!bind->is_any() && host.interfaces.empty()) {
+    return std::unexpected(fmt::format("--bind {}: no interface of this host that is up has it", options.bind));
+  }
+  host.uses_local_discovery = !options.no_local;
+  for (const std::string& text : options.peers) {
+    const auto peer = parse_host_and_port("--peer", text);
+    if (!peer) return std::unexpected(peer.error());
+    host.peers.push_back(*peer);
+  }
+  const auto urls = announce_urls(options);
+  if (!urls) return std::unexpected(urls.error());
+  for (const std::string& url : *urls) host.tracker_tiers.push_back({url});
+  host.web_seeds = options.web_seeds;
+  const auto down = parse_rate("--limit-down", options.limit_down);
+  if (!down) return std::unexpected(down.error());
+  const auto up = parse_rate("--limit-up", options.limit_up);
+  if (!up) return std::unexpected(up.error());
+  host.limit_down_bytes_per_s = *down;
+  host.limit_up_bytes_per_s = *up;
+  return host;
+}
+
+Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options) {
+  roles::ShareSearchOptions search;
+  for (const std::string& text : options.trackers) {
+    if (is_url(text)) continue;
+    const auto tracker = parse_host_and_port("--tracker", text);
+    if (!tracker) return std::unexpected(tracker.error());
+    search.trackers.push_back(*tracker);
+  }
+  const auto bind = parse_bind(options.bind);
+  if (!bind) return std::unexpected(bind.error());
+  if (search.trackers.empty() && !options.no_local) {
+    for (const net::Interface& interface : chosen_interfaces(*bind)) {
+      search.interfaces.push_back({.address = interface.address, .broadcast = interface.broadcast});
+    }
+  }
+  search.discovery_port = options.discovery_port;
+  return search;
+}
+
+seam::Finish run_search(const SwarmOptions& options, roles::ShareSearch& search) {
+  const bool is_told = options.common.is_verbose && !options.common.is_quiet;
+  Progress progress({.is_terminal = false, .is_verbose = options.common.is_verbose});
+  net::Runner runner({.pool_threads = 1,
+                      .on_trace =
+                          [&](const seam::Trace& trace, base::Instant now) {
+                            if (options.common.is_json) {
+                              if (const auto line = json_of(trace, now)) print_result(*line);
+                            } else if (is_told) {
+                              progress.on_trace(trace, now);
+                            }
+                          },
+                      .stops_on_signals = true});
+  return runner.run(search);
+}
+
+}  // namespace shoal::app

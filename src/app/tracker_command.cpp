@@ -1,0 +1,116 @@
+// shoal tracker: says which shares exist and who has them, to BitTorrent, Shoal and course clients alike.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <random>
+
+#include "app/cli.hpp"
+#include "app/serve.hpp"
+#include "app/swarm_options.hpp"
+#include "net/interfaces.hpp"
+#include "net/state_folder.hpp"
+#include "roles/tracker_host.hpp"
+
+namespace shoal::app {
+namespace {
+
+constexpr std::uint16_t kUsualPort = 8000;
+
+struct TrackerOptions {
+  CommonOptions common;
+  AddressOptions address;
+  std::string name{course::kDefaultTrackerName};
+  std::uint16_t discovery_port = course::kDiscoveryPort;
+  bool splits_replies = false;
+  std::string course_share;
+  std::string course_directory;
+  std::string token_file;
+  std::string state;
+  bool only_published = false;
+};
+
+// Where a program of this user keeps what it needs next time (XDG base directories).
+std::filesystem::path usual_state_folder(std::uint16_t port) {
+  std::filesystem::path base = "/var/lib";
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    base = state;
+  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    base = std::filesystem::path(home) / ".local" / "state";
+  }
+  return base / "shoal" / fmt::format("tracker-{}", port);
+}
+
+Read<std::string> read_token(const std::string& path) {
+  if (path.empty()) return std::string();
+  auto text = read_text(path);
+  if (!text) return text;
+  text->erase(text->find_last_not_of(" \t\r\n") + 1);
+  if (text->empty()) return std::unexpected(fmt::format("--token-file {}: the file is empty", path));
+  return text;
+}
+
+ExitCode run_tracker(const TrackerOptions& options) {
+  const auto address = choose_address(options.address, {base::Ipv4Address{}, kUsualPort});
+  if (!address) return fail(options.common, ExitCode::usage, address.error());
+  if (options.name.size() > 255) return fail(options.common, ExitCode::usage, "--name: longer than 255 bytes");
+  const auto token = read_token(options.token_file);
+  if (!token) return fail(options.common, ExitCode::usage, token.error());
+  std::unique_ptr<FolderShareProvider> configured;
+  if (!options.course_directory.empty()) {
+    const CourseFolder folder{options.course_directory};
+    auto share = read_file_info(folder);
+    if (!share) return fail(options.common, ExitCode::usage, share.error());
+    configured = std::make_unique<FolderShareProvider>(folder, std::move(*share));
+  }
+  const std::filesystem::path state =
+      options.state.empty() ? usual_state_folder(address->port) : std::filesystem::path(options.state);
+  const auto saved_shares = net::read_state(state, roles::kSharesState);
+  if (!saved_shares) return fail(options.common, ExitCode::disk, saved_shares.error());
+  const auto saved_swarms = net::read_state(state, roles::kSwarmsState);
+  if (!saved_swarms) return fail(options.common, ExitCode::disk, saved_swarms.error());
+  return serve(options.common,
+               {.listen = *address,
+                .discovery_port = options.discovery_port,
+                .serves_udp = true,
+                .state_folder = state,
+                .what = "tracker " + options.name},
+               [&](base::Endpoint listening) {
+                 roles::TrackerHostOptions host{.name = options.name,
+                                                .listening = listening,
+                                                .splits_replies = options.splits_replies,
+                                                .token = *token,
+                                                .saved_shares = saved_shares->value_or(base::Bytes{}),
+                                                .saved_swarms = saved_swarms->value_or(base::Bytes{})};
+                 if (!options.course_share.empty()) host.course_share = options.course_share;
+                 host.swarms.serves_unknown = !options.only_published;
+                 host.swarms.internal_networks = net::internal_networks();
+                 return roles::make_tracker_host(std::move(host), configured.get(), base::Rng(std::random_device{}()));
+               });
+}
+
+}  // namespace
+
+void add_swarm_tracker_command(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<TrackerOptions>();
+  CLI::App* command = app.add_subcommand("tracker", "run a tracker: HTTP, UDP and the course protocol on one port");
+  add_output_options(*command, options->common);
+  add_address_options(*command, options->address);
+  command->add_option("--name", options->name, "the name to answer discovery with")->capture_default_str();
+  command->add_option("--discovery-port", options->discovery_port, "the UDP port to be found on")
+      ->capture_default_str();
+  command->add_flag("--split-replies", options->splits_replies,
+                    "answer discovery with a second datagram that holds the body alone, for old clients");
+  command->add_option("--course-share", options->course_share,
+                      "the share that course clients get (default: the newest they can)");
+  command->add_option("--dir", options->course_directory,
+                      "a course directory whose file course clients get while nothing is shared");
+  command->add_option("--token-file", options->token_file,
+                      "a file with the token that lets others than the local network publish");
+  command->add_option("--state", options->state, "the folder for what survives a restart");
+  command->add_flag("--only-published", options->only_published, "serve no swarm but those of published shares");
+  command->callback([options, &chosen] { chosen.run = [options] { return run_tracker(*options); }; });
+}
+
+}  // namespace shoal::app

@@ -1,0 +1,107 @@
+#include "storage/streaming_store.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace shoal::storage {
+namespace {
+
+constexpr std::size_t kCopyBytes = 256 * 1024;
+
+std::unexpected<seam::StoreError> failed(std::string what) {
+  return std::unexpected(seam::StoreError{.kind = seam::StoreErrorKind::failed, .message = std::move(what)});
+}
+
+}  // namespace
+
+StoreResult<std::vector<seam::HeldPiece>> StreamingStore::open(const metainfo::Manifest& manifest) {
+  if (!manifest.layout || manifest.layout->is_folder) {
+    return failed(manifest.name + ": only a share of one file can be written to standard output");
+  }
+  auto held = inner_.open(manifest);
+  if (!held) return held;
+  const std::scoped_lock lock(mutex_);
+  manifest_ = manifest;
+  for (const seam::HeldPiece& one : *held) {
+    if (one.piece.value >= next_) verified_.insert(one.piece);
+  }
+  if (const auto written = write_what_is_next(); !written) return std::unexpected(written.error());
+  return held;
+}
+
+StoreResult<void> StreamingStore::begin(seam::WriteId write, std::vector<base::PieceIndex> places,
+                                        std::uint64_t size_bytes) {
+  {
+    const std::scoped_lock lock(mutex_);
+    places_[write] = places;
+  }
+  return inner_.begin(write, std::move(places), size_bytes);
+}
+
+StoreResult<void> StreamingStore::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
+  return inner_.put(write, offset_bytes, bytes);
+}
+
+StoreResult<bool> StreamingStore::complete(seam::WriteId write) {
+  auto is_right = inner_.complete(write);
+  const std::scoped_lock lock(mutex_);
+  const auto found = places_.find(write);
+  if (found == places_.end()) return is_right;
+  const std::vector<base::PieceIndex> places = std::move(found->second);
+  places_.erase(found);
+  if (!is_right || !*is_right) return is_right;
+  verified_.insert(places.begin(), places.end());
+  if (const auto written = write_what_is_next(); !written) return std::unexpected(written.error());
+  return is_right;
+}
+
+void StreamingStore::abandon(seam::WriteId write) {
+  {
+    const std::scoped_lock lock(mutex_);
+    places_.erase(write);
+  }
+  inner_.abandon(write);
+}
+
+StoreResult<std::string> StreamingStore::finish() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto written = write_what_is_next(); !written) return std::unexpected(written.error());
+    if (next_ != manifest_.piece_count()) return failed(manifest_.name + ": not everything could be written");
+  }
+  return inner_.finish();
+}
+
+StoreResult<void> StreamingStore::write_what_is_next() {
+  while (!verified_.empty() && verified_.begin()->value == next_) {
+    if (const auto written = write_piece(*verified_.begin()); !written) return written;
+    verified_.erase(verified_.begin());
+    ++next_;
+  }
+  return {};
+}
+
+StoreResult<void> StreamingStore::write_piece(base::PieceIndex piece) {
+  const seam::ReadablePiecePtr content = inner_.look_up(manifest_.hash_of(piece));
+  if (content == nullptr) return failed(manifest_.name + ": a verified piece cannot be read back");
+  std::vector<std::byte> buffer(kCopyBytes);
+  for (std::uint64_t offset = 0; offset < content->size_bytes();) {
+    const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), content->size_bytes() - offset);
+    const std::size_t count = content->read_at(offset, std::span(buffer).first(wanted));
+    if (count == 0) return failed(manifest_.name + ": a verified piece cannot be read back");
+    for (std::size_t done = 0; done < count;) {
+      const ssize_t written = ::write(stream_, buffer.data() + done, count - done);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return failed(std::string("standard output: ") + std::strerror(errno));
+      done += static_cast<std::size_t>(written);
+    }
+    offset += count;
+  }
+  return {};
+}
+
+}  // namespace shoal::storage
