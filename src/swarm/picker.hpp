@@ -35,8 +35,8 @@
 
 namespace shoal::swarm {
 
-inline constexpr std::uint32_t kRunBytesMax = 256 * 1024;  // a slab of the buffer pool
-inline constexpr std::size_t kHoldersMax = 2;              // of one block in the end game
+inline constexpr std::uint32_t kRunBytesMax = 256 * 1024;               // a slab of the buffer pool
+inline constexpr std::size_t kHoldersMax = 2;                           // of one block in the end game
 inline constexpr base::Duration kRunTimeMax = std::chrono::seconds(1);  // but one block at least
 
 enum class SourceKind : std::uint8_t { blocks, whole_pieces };
@@ -82,8 +82,8 @@ class Picker {
   [[nodiscard]] std::optional<Run> on_arrived(SourceId source, const Run& part);
   // What has not arrived of this run will not come (choked, rejected, cancelled): open again.
   void on_released(SourceId source, const Run& run);
-  // Runs that were asked for twice and came from elsewhere: to be cancelled there. A later on_released() or on_arrived()
-  // for them changes nothing.
+  // Runs that were asked for twice and came from elsewhere: to be cancelled there. A later on_released() or
+  // on_arrived() for them changes nothing.
   struct Cancelled {
     SourceId source;
     Run run;
@@ -93,8 +93,8 @@ class Picker {
   // All bytes of the piece are at the store: time to verify it.
   [[nodiscard]] bool is_whole(base::PieceIndex piece) const;
   void on_verified(base::PieceIndex piece);
-  // All of it is open again. Gives who is convicted of having lied: to be banned (remove_source() by the caller). It may
-  // be a source that was removed before.
+  // All of it is open again. Gives who is convicted of having lied: to be banned (remove_source() by the caller). It
+  // may be a source that was removed before.
   [[nodiscard]] std::vector<SourceId> on_mismatched(base::PieceIndex piece);
   // The store lost it again (the disk was full): open.
   void on_lost(base::PieceIndex piece);

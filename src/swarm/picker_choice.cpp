@@ -1,0 +1,225 @@
+// What to ask a source next: its three ways, from the usual to the last.
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+#include "base/check.hpp"
+#include "swarm/picker_impl.hpp"
+
+namespace shoal::swarm {
+namespace {
+
+// Asking again has to end in this part of the time that the first source would take: near 1 it would send twice what is
+// about to come anyhow. Before the end game idle sources will have other work soon.
+constexpr double kSoonerPart = 0.8;
+constexpr double kMuchSoonerPart = 0.25;
+constexpr double kGuessedRate = 1024 * 1024;                             // bytes per second, when no rate is known
+constexpr base::Duration kLookAgainMin = std::chrono::milliseconds(50);  // no deadline is sooner
+
+double bytes_of(std::uint64_t blocks) {
+  return static_cast<double>(blocks) * wire::kBlockBytes;
+}
+
+double rate_or(const PickerSource& source, double guess) {
+  return source.rate_bytes_per_s > 0 ? source.rate_bytes_per_s : guess;
+}
+
+}  // namespace
+
+std::optional<Run> Picker::Impl::pick(SourceId id, Among among, base::Instant now) {
+  note_time(now);
+  PickerSource* source = find(id);
+  if (!source || source->is_convicted || source->interesting == 0) return std::nullopt;
+  const Asker asker{id, *source, among, now};
+  if (auto run = pick_open(asker)) return run;
+  if (auto run = pick_unusual(asker)) return run;
+  return pick_again(asker);
+}
+
+void Picker::Impl::note_time(base::Instant now) {
+  for (const SourceId id : heard_) {
+    PickerSource& source = *find(id);
+    source.is_heard = false;
+    source.heard_at = now;
+  }
+  heard_.clear();
+}
+
+// The usual way: go on with a piece that is begun, or begin one.
+std::optional<Run> Picker::Impl::pick_open(const Asker& asker) {
+  BegunPiece* open = best_open(asker, &Impl::may_join);
+  if (open && !is_sequential_) return ask(asker, *open, *open->first_open(run_blocks(asker.source)));
+  const auto fresh = best_fresh(asker);
+  if (open && (!fresh || open->piece() < *fresh)) {
+    return ask(asker, *open, *open->first_open(run_blocks(asker.source)));
+  }
+  if (!fresh) return std::nullopt;
+  if (begun_.size() >= begun_pieces_max_) {
+    if (auto run = pick_unusual(asker)) return run;
+  }
+  return begin(asker, *fresh);
+}
+
+// A way that costs something: a suspect among others, a piece that a suspect should have given alone, a whole piece
+// where a part is here already.
+std::optional<Run> Picker::Impl::pick_unusual(const Asker& asker) {
+  BegunPiece* begun = best_open(asker, &Impl::may_join_unusually);
+  if (!begun) return std::nullopt;
+  if (begun->owner() != asker.id) begun->set_owner(std::nullopt);
+  if (asker.source.kind == SourceKind::whole_pieces) return ask(asker, *begun, begun->all());
+  return ask(asker, *begun, *begun->first_open(run_blocks(asker.source)));
+}
+
+bool Picker::Impl::may_join(const Asker& asker, const BegunPiece& begun) {
+  if (asker.source.kind == SourceKind::whole_pieces) return false;
+  return begun.owner() ? begun.owner() == asker.id : !suspects_.is_suspect(asker.id);
+}
+
+bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begun) {
+  if (asker.source.kind == SourceKind::whole_pieces && !begun.has_place_in_all(asker.id)) return false;
+  if (!begun.owner() || begun.owner() == asker.id) return true;
+  const PickerSource& owner = sources_.at(*begun.owner());
+  const bool is_coming = std::any_of(owner.asked.begin(), owner.asked.end(),
+                                     [&begun](const auto& asked) { return asked.piece == begun.piece(); });
+  if (!is_coming) return true;
+  const double guess = guessed_rate();
+  const double mine = bytes_of(asker.source.asked_blocks + begun.open_count()) / rate_or(asker.source, guess);
+  const double its = seconds_left(owner, guess, asker.now) + bytes_of(begun.open_count()) / rate_or(owner, guess);
+  if (mine < kSoonerPart * its) return true;
+  look_again_at(owner.heard_at + base::from_seconds(mine / kSoonerPart), asker.now);
+  return false;
+}
+
+// The one that is nearest to being whole: it can be verified, and given on, soonest.
+BegunPiece* Picker::Impl::best_open(const Asker& asker, JoinRule may) {
+  const auto key = [this](const BegunPiece& begun) {
+    return std::tuple(is_sequential_ ? 0 : begun.open_count(), is_sequential_ ? 0 : sources_of(begun.piece()),
+                      begun.piece().value);
+  };
+  BegunPiece* best = nullptr;
+  const auto consider = [&](BegunPiece& begun) {
+    if (!asker.source.has.test(begun.piece()) || (best && key(*best) <= key(begun))) return;
+    if ((this->*may)(asker, begun)) best = &begun;
+  };
+  if (!asker.among) {
+    for (BegunPiece* begun : open_) consider(*begun);
+    return best;
+  }
+  for (const base::PieceIndex piece : *asker.among) {
+    BegunPiece* begun = find_begun(piece);
+    if (begun && begun->is_listed()) consider(*begun);
+  }
+  return best;
+}
+
+std::optional<base::PieceIndex> Picker::Impl::best_fresh(const Asker& asker) {
+  if (!asker.among) {
+    return is_sequential_ ? fresh_.lowest(asker.source.has) : fresh_.rarest(asker.source.has, asker.source.floor);
+  }
+  std::optional<base::PieceIndex> best;
+  for (const base::PieceIndex piece : *asker.among) {
+    if (piece.value >= piece_count_ || !fresh_.contains(piece) || !asker.source.has.test(piece)) continue;
+    if (best && (is_sequential_ ? *best <= piece : sources_of(*best) <= sources_of(piece))) continue;
+    best = piece;
+  }
+  return best;
+}
+
+Run Picker::Impl::begin(const Asker& asker, base::PieceIndex piece) {
+  fresh_.remove(piece);
+  BegunPiece& begun = begun_.try_emplace(piece, piece, size_of(piece)).first->second;
+  if (suspects_.is_suspect(asker.id)) begun.set_owner(asker.id);
+  return ask(asker, begun, *begun.first_open(run_blocks(asker.source)));
+}
+
+Run Picker::Impl::ask(const Asker& asker, BegunPiece& begun, BlockSpan span) {
+  const std::uint32_t blocks = begun.ask(span, asker.id);
+  SHOAL_CHECK(blocks > 0);
+  PickerSource& source = asker.source;
+  if (source.asked_blocks == 0) source.heard_at = asker.now;
+  const auto known = std::find_if(source.asked.begin(), source.asked.end(),
+                                  [&begun](const auto& asked) { return asked.piece == begun.piece(); });
+  if (known == source.asked.end()) {
+    source.asked.push_back({begun.piece(), blocks});
+  } else {
+    known->blocks += blocks;
+  }
+  source.asked_blocks += blocks;
+  settle(begun);
+  return begun.run_of(span);
+}
+
+std::uint32_t Picker::Impl::run_blocks(const PickerSource& source) const {
+  if (source.kind == SourceKind::whole_pieces) return std::numeric_limits<std::uint32_t>::max();
+  constexpr std::uint32_t blocks_max = kRunBytesMax / wire::kBlockBytes;
+  if (source.rate_bytes_per_s <= 0) return blocks_max;
+  const double in_time = source.rate_bytes_per_s * base::to_seconds(kRunTimeMax) / wire::kBlockBytes;
+  return static_cast<std::uint32_t>(std::clamp<double>(in_time, 1, blocks_max));
+}
+
+double Picker::Impl::guessed_rate() const {
+  double sum = 0;
+  double count = 0;
+  for (const auto& [id, source] : sources_) {
+    if (source.rate_bytes_per_s <= 0) continue;
+    sum += source.rate_bytes_per_s;
+    ++count;
+  }
+  return count > 0 ? sum / count : kGuessedRate;
+}
+
+double Picker::Impl::seconds_left(const PickerSource& holder, double guess, base::Instant now) const {
+  const double by_rate = bytes_of(holder.asked_blocks) / rate_or(holder, guess);
+  // Who has been silent for long will be for as long again.
+  return std::max(by_rate, base::to_seconds(now - holder.heard_at));
+}
+
+void Picker::Impl::look_again_at(base::Instant at, base::Instant now) {
+  at = std::max(at, now) + kLookAgainMin;
+  deadline_ = deadline_ ? std::min(*deadline_, at) : at;
+}
+
+// Nothing is open for it: it takes over the tail of who would end last. That one goes on from the front, so both meet
+// and nothing comes twice but what is under way then. A suspect would only spoil it.
+std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
+  if (suspects_.is_suspect(asker.id)) return std::nullopt;
+  const double guess = guessed_rate();
+  std::vector<std::pair<double, SourceId>> holders;
+  for (const auto& [id, source] : sources_) {
+    if (id != asker.id && !source.asked.empty()) holders.emplace_back(-seconds_left(source, guess, asker.now), id);
+  }
+  std::sort(holders.begin(), holders.end());
+
+  const bool is_end = is_end_game();
+  for (const auto& [negative_seconds, id] : holders) {
+    const auto help = help_for(asker, id, is_end);
+    if (!help) continue;
+    const double mine = bytes_of(asker.source.asked_blocks + help->span.count) / rate_or(asker.source, guess);
+    const double limit = mine / (is_end ? kSoonerPart : kMuchSoonerPart);
+    if (-negative_seconds > limit) {
+      help->begun->set_owner(std::nullopt);
+      return ask(asker, *help->begun, help->span);
+    }
+    look_again_at(sources_.at(id).heard_at + base::from_seconds(limit), asker.now);
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<Picker::Impl::Help> Picker::Impl::help_for(const Asker& asker, SourceId holder, bool is_end) {
+  const auto& asked = sources_.at(holder).asked;
+  for (auto each = asked.rbegin(); each != asked.rend(); ++each) {
+    if (!asker.source.has.test(each->piece)) continue;
+    if (asker.among && std::find(asker.among->begin(), asker.among->end(), each->piece) == asker.among->end()) continue;
+    BegunPiece& begun = *find_begun(each->piece);
+    if (begun.owner() && !is_end) continue;
+    if (asker.source.kind == SourceKind::whole_pieces) {
+      if (begun.has_place_in_all(asker.id)) return Help{&begun, begun.all()};
+    } else if (const auto span = begun.last_held_alone(holder, run_blocks(asker.source))) {
+      return Help{&begun, *span};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace shoal::swarm
