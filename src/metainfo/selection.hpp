@@ -11,12 +11,13 @@
 
 namespace shoal::metainfo {
 
-// `*` matches within a component, `**` across, `?` one character. A pattern without '/' is matched against the last
-// component.
+// The whole path matches the whole pattern: `?` is one character (a UTF-8 sequence counts as one) and `*` any number of
+// them, both within a component; `**` is any number of any characters, and `**/` any number of whole components, also
+// none. Everything else is itself. A pattern without '/' is matched against the last component.
 [[nodiscard]] bool matches_glob(std::string_view path, std::string_view pattern);
 // By file index; no patterns: all. Padding is never selected.
 [[nodiscard]] std::vector<bool> select_files(const Layout& layout, const std::vector<std::string>& patterns);
-// The pieces that hold bytes of these files.
+// The pieces that hold bytes of these files (one flag for each file of the layout).
 [[nodiscard]] base::Bitfield pieces_of_files(const Layout& layout, const std::vector<bool>& selected);
 
 }  // namespace shoal::metainfo
