@@ -42,7 +42,8 @@ void Finder::start(Instant now) {
 }
 
 void Finder::announce(Instant now) {
-  const base::Bytes message = course::encode_discover_tracker();
+  const base::Bytes message =
+      course::encode_discover_tracker(options_.asks_for_bittorrent ? course::kBitTorrentBit : 0);
   for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
     const auto send = [&](base::Ipv4Address address) {
       const Endpoint to{address, options_.port};
@@ -67,7 +68,7 @@ void Finder::on_datagram(const seam::DatagramArrived& datagram, Instant now) {
     lone_headers_.erase(lone);
     if (bytes.size() == header.body_bytes()) {
       if (auto info = course::parse_tracker_info_body(bytes)) {
-        accept(std::move(*info), datagram.from, now);
+        accept(std::move(*info), header.reserved, datagram.from, now);
         return;
       }
     }
@@ -84,10 +85,10 @@ void Finder::on_datagram(const seam::DatagramArrived& datagram, Instant now) {
   if (bytes.size() < header->message_bytes()) return;
   auto info = course::parse_tracker_info_body(
       bytes.subspan(course::kHeaderBytes, static_cast<std::size_t>(header->body_bytes())));
-  if (info) accept(std::move(*info), datagram.from, now);
+  if (info) accept(std::move(*info), header->reserved, datagram.from, now);
 }
 
-void Finder::accept(course::TrackerInfo info, const Endpoint& from, Instant now) {
+void Finder::accept(course::TrackerInfo info, std::uint16_t reserved, const Endpoint& from, Instant now) {
   actions_.push_back(trace(seam::MessageDirection::received, from, MessageType::tracker_info,
                            "tracker at " + info.tracker.to_string()));
   Endpoint tracker = info.tracker;
@@ -101,7 +102,10 @@ void Finder::accept(course::TrackerInfo info, const Endpoint& from, Instant now)
                                                    .tracker = tracker,
                                                    .name = info.name,
                                                    .reason = "answered from " + from.to_string()}});
-  untaken_.push_back({tracker, std::move(info.name), known_.size() - 1});
+  untaken_.push_back({.tracker = tracker,
+                      .name = std::move(info.name),
+                      .place = known_.size() - 1,
+                      .speaks_bittorrent = options_.asks_for_bittorrent && (reserved & course::kBitTorrentBit) != 0});
 }
 
 bool Finder::is_our_own(base::Ipv4Address address) const {

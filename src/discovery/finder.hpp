@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -34,6 +35,7 @@ struct FinderOptions {
   std::vector<FinderInterface> interfaces;
   std::uint16_t port = course::kDiscoveryPort;
   base::Duration timeout = std::chrono::seconds(3);
+  bool asks_for_bittorrent = false;  // sets bit 1 (section 5); trackers that do not know it ignore it
 };
 
 // The first announcements follow each other closely, as a datagram may be lost; the others find a tracker that starts
@@ -51,6 +53,8 @@ struct FoundTracker {
   base::Endpoint tracker;  // where to connect
   std::string name;
   std::size_t place = 0;  // 0: the first to answer
+  // It answered our bit 1 with its own: HTTP and BitTorrent are spoken on this port too.
+  bool speaks_bittorrent = false;
   friend bool operator==(const FoundTracker&, const FoundTracker&) = default;
 };
 
@@ -75,7 +79,7 @@ class Finder {
 
  private:
   void announce(base::Instant now);
-  void accept(course::TrackerInfo info, const base::Endpoint& from, base::Instant now);
+  void accept(course::TrackerInfo info, std::uint16_t reserved, const base::Endpoint& from, base::Instant now);
   [[nodiscard]] bool is_our_own(base::Ipv4Address address) const;
 
   FinderOptions options_;

@@ -46,12 +46,13 @@ Reply Responder::respond(base::ByteView datagram, const course::Asker& asker) co
   if (*type != MessageType::discover_tracker) {
     return error(*type, ErrorCode::invalid_request, std::string(course::to_string(ErrorCode::invalid_request)));
   }
-  return tracker_info(asker);
+  return tracker_info(asker, course::parse_header(datagram)->reserved);
 }
 
-Reply Responder::tracker_info(const course::Asker& asker) const {
+Reply Responder::tracker_info(const course::Asker& asker, std::uint16_t asked_reserved) const {
   const course::TrackerInfo info{course::endpoint_for(asker, options_.listening), options_.name};
-  base::Bytes whole = course::encode_tracker_info(info);
+  const std::uint16_t offered = options_.speaks_bittorrent ? course::kBitTorrentBit : 0;
+  base::Bytes whole = course::encode_tracker_info(info, asked_reserved & offered);
   Reply reply{.asked = MessageType::discover_tracker,
               .answered = MessageType::tracker_info,
               .detail = "tracker at " + info.tracker.to_string(),

@@ -18,6 +18,8 @@ struct ResponderOptions {
   std::string name{course::kDefaultTrackerName};
   base::Endpoint listening;     // where the tracker's TCP side listens
   bool splits_replies = false;  // 4.17: after the whole TRACKER_INFO its body alone, for a client that reads two
+  // HTTP and BitTorrent are spoken on the same port: said with bit 1 to those who asked with it (section 5).
+  bool speaks_bittorrent = false;
 };
 
 struct Reply {
@@ -36,7 +38,7 @@ class Responder {
   [[nodiscard]] Reply respond(base::ByteView datagram, const course::Asker& asker) const;
 
  private:
-  [[nodiscard]] Reply tracker_info(const course::Asker& asker) const;
+  [[nodiscard]] Reply tracker_info(const course::Asker& asker, std::uint16_t asked_reserved) const;
 
   ResponderOptions options_;
 };

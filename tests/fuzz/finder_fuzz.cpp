@@ -43,7 +43,7 @@ std::vector<Step> read_steps(fuzz::Script& script) {
 }
 
 FinderOptions make_options(std::uint8_t options) {
-  FinderOptions made{.interfaces = {}, .port = kPort};
+  FinderOptions made{.interfaces = {}, .port = kPort, .asks_for_bittorrent = (options & 4) != 0};
   if ((options & 1) == 0) made.interfaces.push_back({kOwn, base::Ipv4Address{0x0a0000ff}});
   if ((options & 2) == 0) made.interfaces.push_back({base::Ipv4Address::loopback(), std::nullopt});
   return made;
@@ -126,6 +126,7 @@ class Search {
   void take_trackers() {
     while (const auto next = finder_.take_next()) {
       SHOAL_CHECK(taken_ < found_.size() && next->tracker == found_[taken_] && next->place == taken_);
+      SHOAL_CHECK(options_.asks_for_bittorrent || !next->speaks_bittorrent);
       ++taken_;
     }
   }
@@ -135,7 +136,7 @@ class Search {
         SHOAL_CHECK(open->socket != seam::kDiscoverySocket && open_.insert(open->socket).second);
       } else if (const auto* send = std::get_if<seam::SendDatagram>(&action)) {
         SHOAL_CHECK(open_.contains(send->socket) && send->to.port == kPort);
-        SHOAL_CHECK(send->bytes == course::encode_discover_tracker());
+        SHOAL_CHECK(send->bytes == course::encode_discover_tracker(options_.asks_for_bittorrent ? 2 : 0));
         SHOAL_CHECK(++sent_ <= 2 * announcements_max() * options_.interfaces.size());
       } else if (const auto* close = std::get_if<seam::CloseDatagram>(&action)) {
         SHOAL_CHECK(open_.erase(close->socket) == 1);

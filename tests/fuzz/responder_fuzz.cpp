@@ -27,7 +27,11 @@ ResponderOptions make_options(std::uint8_t options) {
   constexpr std::array<base::Ipv4Address, 4> kListening = {base::Ipv4Address{}, base::Ipv4Address::loopback(), kOwn,
                                                            base::Ipv4Address{0x01000000}};
   ResponderOptions made{.listening = {kListening[options % 4], kPort}, .splits_replies = (options & 4) != 0};
-  if ((options & 8) != 0) made.name.assign((options >> 4) * 20, 'n');
+  if ((options & 8) != 0) {
+    made.name.assign((options >> 4) * 20, 'n');
+  } else {
+    made.speaks_bittorrent = (options & 16) != 0;
+  }
   return made;
 }
 
@@ -72,6 +76,9 @@ void check_reply(const Responder& responder, base::ByteView datagram, const cour
   SHOAL_CHECK(reply.asked == asked && answered && reply.answered == answered);
   if (asked == MessageType::discover_tracker) {
     SHOAL_CHECK(answered == MessageType::tracker_info);
+    const std::uint16_t said = course::parse_header(reply.datagrams.front())->reserved;
+    const std::uint16_t heard = course::parse_header(datagram)->reserved;
+    SHOAL_CHECK(said == (options.speaks_bittorrent ? heard & course::kBitTorrentBit : 0));
     check_tracker_info(reply, asker, options);
   } else {
     const auto code = asked ? course::ErrorCode::invalid_request : course::ErrorCode::invalid_message_format;
@@ -122,6 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const base::ByteView datagram = script.long_bytes();
     const discovery::Responder alone(options);
     discovery::check_reply(alone, datagram, asker, options);
+    if (options.speaks_bittorrent) continue;  // a tracker of the course alone does not
     SHOAL_CHECK(discovery::send_to(*tracker, datagram, asker) == alone.respond(datagram, asker).datagrams);
   }
   return 0;

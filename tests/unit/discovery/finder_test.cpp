@@ -229,6 +229,49 @@ TEST_F(FinderTest, RemembersALimitedNumberOfTrackers) {
   EXPECT_EQ(finder_.found(), kTrackersMax);
 }
 
+// Which trackers say that they speak BitTorrent, of answers that carry these reserved fields.
+std::vector<bool> speakers(bool asks, const std::vector<std::uint16_t>& reserved, bool in_two_datagrams = false) {
+  Finder finder({.interfaces = {{address("10.0.0.5"), std::nullopt}}, .asks_for_bittorrent = asks});
+  finder.start({});
+  std::uint16_t port = 8000;
+  for (const std::uint16_t each : reserved) {
+    const Bytes whole = course::encode_tracker_info({{address("10.0.0.7"), ++port}, "tracker"}, each);
+    const auto hear = [&](Bytes bytes) {
+      finder.on_datagram({seam::SocketId(2), endpoint("10.0.0.7:9000"), address("10.0.0.5"), std::move(bytes)}, {});
+    };
+    if (in_two_datagrams) {
+      hear(first_bytes(whole, 8));
+      hear(from_byte(whole, 8));
+    } else {
+      hear(whole);
+    }
+  }
+  finder.on_deadline(Instant{} + 30ms);
+  std::vector<bool> speak;
+  while (const auto found = finder.take_next()) speak.push_back(found->speaks_bittorrent);
+  return speak;
+}
+
+TEST(Finder, AsksForBitTorrentWhenItIsToldTo) {
+  Finder finder({.interfaces = {{address("10.0.0.5"), std::nullopt}}, .asks_for_bittorrent = true});
+  finder.start({});
+  const auto actions = finder.take_actions();
+  const auto is_send = [](const auto& action) { return std::holds_alternative<seam::SendDatagram>(action); };
+  const auto send = std::ranges::find_if(actions, is_send);
+  ASSERT_NE(send, actions.end());
+  EXPECT_EQ(std::get<seam::SendDatagram>(*send).bytes, base::ByteWriter().u32(0x01000002).u32(2).take());
+}
+
+TEST(Finder, TellsWhichTrackersSpeakBitTorrent) {
+  const std::vector<std::uint16_t> reserved = {0, 2, 1, 0xffff};
+  EXPECT_EQ(speakers(true, reserved), (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(speakers(true, reserved, true), (std::vector<bool>{false, true, false, true}));
+}
+
+TEST(Finder, TakesTheBitForNothingWhenItDidNotAsk) {
+  EXPECT_EQ(speakers(false, {0, 2, 0xffff}), (std::vector<bool>{false, false, false}));
+}
+
 TEST(Finder, EndsAtOnceOnAHostWithoutANetwork) {
   Finder finder({.interfaces = {}});
   finder.start({});

@@ -133,6 +133,17 @@ TEST(Responder, SendsTheBodyAloneInASecondDatagramWhenItSplitsReplies) {
   EXPECT_EQ(answers(responder, course::encode_get_file_info()), Hex{kError1}) << "errors are never split";
 }
 
+TEST(Responder, SaysThatItSpeaksBitTorrentToThoseWhoAskedAndOnlyThen) {
+  const Responder responder({.listening = kLoopback8000, .speaks_bittorrent = true});
+  std::string with_bit = kTrackerInfo;
+  with_bit.replace(4, 4, "0002");
+  EXPECT_EQ(answers(responder, course::encode_discover_tracker()), Hex{kTrackerInfo});
+  EXPECT_EQ(answers(responder, course::encode_discover_tracker(1)), Hex{kTrackerInfo});
+  EXPECT_EQ(answers(responder, course::encode_discover_tracker(2)), Hex{with_bit});
+  EXPECT_EQ(answers(responder, course::encode_discover_tracker(0xffff)), Hex{with_bit}) << "no other bit";
+  EXPECT_EQ(answers(course::encode_discover_tracker(2)), Hex{kTrackerInfo}) << "one that does not speak it";
+}
+
 TEST(Responder, IsNotInfluencedByAnEarlierDatagram) {
   const Responder responder({.listening = kLoopback8000});
   for (const char* odd : {"", "01", "01000000", "01000000ffffffff", "010000000000000200"}) {
