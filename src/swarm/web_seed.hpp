@@ -2,9 +2,10 @@
 // Used by roles::SwarmHost, which asks the Picker on its behalf (kind blocks, has everything) when the swarm is short
 // of a piece or slow.
 //
-// Always holds: at most kFetchesAtOnce under way; a run that spans files is asked in parts and given whole; an answer
-// that is no 206 (or a 200 of exactly the whole) of the right length fails the run; failures pause it longer each time,
-// and wrong bytes (convicted by the Picker) or kWebSeedFailuresMax in a row end it.
+// Always holds: at most kFetchesAtOnce under way; a run that spans files is asked in parts and given whole; what is
+// requested is answered by exactly one RunArrived for each part of it or one RunReleased; an answer that is no 206 (or
+// a 200 of exactly the whole file) of the right length releases the run. A failure is followed by a pause, a longer one
+// each time, and kWebSeedFailuresMax in a row end it. Who convicts it of wrong bytes (the Picker) calls stop().
 #pragma once
 
 #include <cstdint>
@@ -25,9 +26,13 @@ namespace shoal::swarm {
 
 inline constexpr std::size_t kFetchesAtOnce = 4;
 inline constexpr int kWebSeedFailuresMax = 5;
+inline constexpr base::Duration kWebSeedPauseFirst = std::chrono::seconds(2);  // doubled with each failure in a row
+inline constexpr base::Duration kWebSeedTimeout = std::chrono::seconds(60);    // for one fetch
+// Of a file no longer than this a server that knows no ranges may send all.
+inline constexpr std::uint64_t kWholeFileBytesMax = 1u << 20;
 
 struct WebSeedOptions {
-  std::string url;                // ends in '/' for folders: the share's name is appended; else it is the file
+  std::string url;                // of the file, or, ending in '/' or for a folder, of what the share lies in
   std::uint64_t first_fetch = 0;  // ids: first_fetch, first_fetch + stride, ...
   std::uint64_t fetch_stride = 1;
 };
@@ -45,7 +50,8 @@ class WebSeed {
 
   [[nodiscard]] bool has_room(base::Instant now) const;  // another run can be asked for now
   void request(const Run& run, base::Instant now);
-  void cancel(const Run& run);
+  void cancel(const Run& run);                                 // RunReleased follows, unless it arrived before
+  void stop();                                                 // cancels everything; nothing can be asked for any more
   bool on_event(const seam::Event& event, base::Instant now);  // true: it was ours
   void on_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Instant> next_deadline() const;
