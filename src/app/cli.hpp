@@ -40,6 +40,12 @@ void add_peer_command(CLI::App& course, Chosen& chosen);
 void add_tracker_command(CLI::App& course, Chosen& chosen);
 void add_client_command(CLI::App& course, Chosen& chosen);
 
+// The verbs.
+void add_share_command(CLI::App& app, Chosen& chosen);
+void add_get_command(CLI::App& app, Chosen& chosen);
+void add_list_command(CLI::App& app, Chosen& chosen);
+void add_swarm_tracker_command(CLI::App& app, Chosen& chosen);
+
 // The whole program: parses, runs, gives the exit code.
 [[nodiscard]] int run_program(int count, char** arguments);
 

@@ -198,30 +198,13 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-Read<std::optional<base::Duration>> parse_seed_for(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  std::size_t used = 0;
-  double number = -1;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
-  if (used == 0 || number < 0 || factor == 0 || number * factor > 1e9) {
-    return std::unexpected(fmt::format("--seed-for {}: not a time such as 90s, 10m or 2h", text));
-  }
-  return base::from_seconds(number * factor);
-}
-
 Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options, const Wanted& wanted) {
   auto host = make_host_options(options.swarm);
   if (!host) return host;
   host->selected = options.selected;
   host->is_sequential = options.is_sequential || options.to_stdout;
   host->gives_after_done = options.seeds || !options.seed_for.empty() || options.ratio > 0;
-  const auto gives_for = parse_seed_for(options.seed_for);
+  const auto gives_for = parse_seconds("--seed-for", options.seed_for);
   if (!gives_for) return std::unexpected(gives_for.error());
   host->gives_for = *gives_for;
   if (options.ratio > 0) host->gives_until_ratio = options.ratio;

@@ -75,6 +75,23 @@ void add_swarm_options(CLI::App& command, SwarmOptions& options) {
   command.add_flag("--no-local", options.no_local, "look for nobody on the local network by broadcast or multicast");
 }
 
+Read<std::optional<base::Duration>> parse_seconds(const std::string& option, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  std::size_t used = 0;
+  double number = -1;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const std::string unit = text.substr(used);
+  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  if (used == 0 || number < 0 || factor == 0 || number * factor > 1e9) {
+    return std::unexpected(fmt::format("{} {}: not a time such as 90s, 10m or 2h", option, text));
+  }
+  return base::from_seconds(number * factor);
+}
+
 std::string announce_url(base::Endpoint tracker) {
   return fmt::format("http://{}/announce", tracker.to_string());
 }

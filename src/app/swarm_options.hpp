@@ -39,6 +39,9 @@ void add_output_options(CLI::App& command, CommonOptions& options);
 [[nodiscard]] Read<std::vector<std::string>> announce_urls(const SwarmOptions& options);
 [[nodiscard]] std::string announce_url(base::Endpoint tracker);
 
+// "90s", "10m", "2h", "45": a time; nothing when the text is empty. The error names the option.
+[[nodiscard]] Read<std::optional<base::Duration>> parse_seconds(const std::string& option, const std::string& text);
+
 // Runs the search; Finish tells how it ended, `search.result()` what it found. Silent but for --verbose and --json.
 [[nodiscard]] seam::Finish run_search(const SwarmOptions& options, roles::ShareSearch& search);
 

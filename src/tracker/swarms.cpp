@@ -263,7 +263,10 @@ base::Bytes Swarms::Impl::save(Instant now) const {
           base::ByteWriter().u32(member.about.endpoint.address.value).u16(member.about.endpoint.port).take();
       const auto age_s = static_cast<std::int64_t>(base::to_seconds(now - member.seen));
       writer.begin_list().string(base::ByteView(endpoint)).string(base::ByteView(member.about.peer_id));
-      writer.integer(static_cast<std::int64_t>(member.about.left_bytes)).integer(age_s).string(member.about.held).end();
+      writer.integer(static_cast<std::int64_t>(std::min<std::uint64_t>(member.about.left_bytes, INT64_MAX)))
+          .integer(age_s)
+          .string(member.about.held)
+          .end();
     }
     writer.end().end();
   }

@@ -1,0 +1,313 @@
+// shoal share: offers a file or folder to this network and gives it; the tracker too, when nobody else is one.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <filesystem>
+#include <memory>
+#include <random>
+
+#include "app/audience.hpp"
+#include "app/cli.hpp"
+#include "app/json_events.hpp"
+#include "app/own_tracker.hpp"
+#include "app/print.hpp"
+#include "app/swarm_options.hpp"
+#include "app/work_progress.hpp"
+#include "metainfo/magnet.hpp"
+#include "net/interfaces.hpp"
+#include "net/runner.hpp"
+#include "storage/share_files.hpp"
+#include "storage/share_scan.hpp"
+
+namespace shoal::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kSlabBytes = 256 * 1024;
+constexpr std::size_t kSlabsMax = 64;  // a sharer receives nothing but what course sources would bring
+
+struct ShareOptions {
+  SwarmOptions swarm;
+  std::string path;
+  std::string data;
+  std::string piece_size;
+  std::string token_file;
+  std::string seed_for;
+  double ratio = 0;
+  bool is_private = false;
+  bool no_own_tracker = false;
+};
+
+// What is given, and from where.
+struct Offer {
+  metainfo::Torrent torrent;
+  fs::path root;
+};
+
+Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const auto size = parse_size(text);
+  if (!size || *size < 16 * 1024 || *size > metainfo::kPieceBytesMax || (*size & (*size - 1)) != 0) {
+    return std::unexpected(fmt::format("--piece-size {}: not a power of two from 16K to 256M, such as 1M", text));
+  }
+  return static_cast<std::uint32_t>(*size);
+}
+
+ExitCode code_of(storage::ShareError::Kind kind) {
+  return kind == storage::ShareError::Kind::unfit ? ExitCode::usage : ExitCode::disk;
+}
+
+std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
+  const CommonOptions& common = options.swarm.common;
+  const auto piece_bytes = parse_piece_size(options.piece_size);
+  if (!piece_bytes) {
+    code = fail(common, ExitCode::usage, piece_bytes.error());
+    return std::nullopt;
+  }
+  auto scanned = storage::scan_share(options.path, *piece_bytes);
+  if (!scanned) {
+    code = fail(common, code_of(scanned.error().kind), scanned.error().message);
+    return std::nullopt;
+  }
+  for (const std::string& warning : scanned->warnings) {
+    if (!common.is_json && !common.is_quiet) print_text(stderr, fmt::format("shoal: {}\n", printable(warning)));
+  }
+  WorkProgress progress(common, "hashing " + scanned->name, scanned->layout.total_bytes);
+  auto hashes = storage::hash_share(*scanned, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
+  progress.finish();
+  if (!hashes) {
+    code = fail(common, code_of(hashes.error().kind), hashes.error().message);
+    return std::nullopt;
+  }
+  metainfo::Manifest manifest{
+      .name = scanned->name, .pieces = std::move(*hashes), .layout = std::move(scanned->layout)};
+  return Offer{.torrent = metainfo::make_torrent(std::move(manifest), options.is_private), .root = scanned->root};
+}
+
+std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) {
+  const CommonOptions& common = options.swarm.common;
+  const auto text = read_text(options.path);
+  if (!text) {
+    code = fail(common, ExitCode::usage, text.error());
+    return std::nullopt;
+  }
+  auto torrent = metainfo::parse_torrent(base::view_of(*text));
+  if (!torrent) {
+    code = fail(common, ExitCode::usage, fmt::format("{}: {}", options.path, torrent.error().describe()));
+    return std::nullopt;
+  }
+  fs::path root = options.data;
+  std::error_code error;
+  // The folder that holds it will do, too.
+  const fs::path inside = root / torrent->manifest.name;
+  if (!torrent->manifest.layout->is_folder ? fs::is_directory(root, error) : fs::is_directory(inside, error)) {
+    root = inside;
+  }
+  WorkProgress progress(common, "checking " + torrent->manifest.name, torrent->manifest.layout->total_bytes);
+  const storage::ShareCheck check =
+      storage::check_share(torrent->manifest, root, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
+  progress.finish();
+  if (!check.is_all_right()) {
+    code = fail(common, ExitCode::mismatched,
+                fmt::format("{}: {} of {} pieces are there and right; shoal verify {} {} says what is wrong",
+                            root.string(), check.right.count(), check.right.size(), options.path, root.string()));
+    return std::nullopt;
+  }
+  return Offer{.torrent = std::move(*torrent), .root = std::move(root)};
+}
+
+// The address of this host that others on its network reach.
+base::Ipv4Address outward_address(base::Ipv4Address listening) {
+  if (!listening.is_any()) return listening;
+  for (const net::Interface& interface : net::local_interfaces()) {
+    if (!interface.is_loopback && !interface.is_internal) return interface.address;
+  }
+  return base::Ipv4Address::loopback();
+}
+
+// Where the share is published, and the tracker that we are for it.
+struct Publication {
+  std::optional<base::Endpoint> tracker;
+  std::unique_ptr<OwnTracker> own;
+};
+
+std::optional<Publication> publish(const ShareOptions& options, const Offer& offer, ExitCode& code) {
+  const CommonOptions& common = options.swarm.common;
+  Publication publication;
+  auto search_options = make_search_options(options.swarm);
+  if (!search_options) {
+    code = fail(common, ExitCode::usage, search_options.error());
+    return std::nullopt;
+  }
+  if (!options.token_file.empty()) {
+    const auto token = read_text(options.token_file);
+    if (!token) {
+      code = fail(common, ExitCode::usage, token.error());
+      return std::nullopt;
+    }
+    search_options->token = token->substr(0, token->find_last_not_of(" \t\r\n") + 1);
+  }
+  search_options->goal = roles::ShareSearchOptions::Goal::publish;
+  search_options->name = offer.torrent.manifest.name;
+  search_options->torrent = metainfo::encode_torrent(offer.torrent);
+  const bool is_named = !search_options->trackers.empty();
+  if (!is_named && (options.swarm.no_local || (offer.torrent.is_private && !options.swarm.trackers.empty()))) {
+    return publication;
+  }
+  // Nobody there is the usual case: an idle network answers within a few milliseconds.
+  if (!is_named) search_options->patience = std::chrono::milliseconds(700);
+  const auto search = roles::make_share_search(*search_options);
+  const seam::Finish finish = run_search(options.swarm, *search);
+  if (search->result().published_at) {
+    publication.tracker = search->result().published_at;
+    return publication;
+  }
+  if (finish.result == seam::Finish::Result::interrupted || is_named || options.no_own_tracker) {
+    code = fail(common, exit_code_of(finish.result), finish.message);
+    return std::nullopt;
+  }
+  auto bind = base::Ipv4Address::parse(options.swarm.bind).value_or(base::Ipv4Address{});
+  auto own = OwnTracker::start({.bind = bind, .discovery_port = options.swarm.discovery_port});
+  if (!own) {
+    // Without a tracker others still find us by local peer discovery, given the magnet link.
+    if (!common.is_json && !common.is_quiet) {
+      print_text(stderr, fmt::format("shoal: no tracker here ({}); others need the magnet link\n", own.error()));
+    }
+    return publication;
+  }
+  publication.own = std::move(*own);
+  base::Endpoint ours = publication.own->listening();
+  if (ours.address.is_any()) ours.address = base::Ipv4Address::loopback();
+  search_options->trackers = {ours};
+  const auto again = roles::make_share_search(*search_options);
+  const seam::Finish published = run_search(options.swarm, *again);
+  if (!again->result().published_at) {
+    code = fail(common, exit_code_of(published.result), published.message);
+    return std::nullopt;
+  }
+  publication.tracker = ours;
+  return publication;
+}
+
+metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, const Publication& publication,
+                             base::Endpoint listening) {
+  metainfo::Magnet magnet{.info_hash = offer.torrent.info_hash, .name = offer.torrent.manifest.name};
+  if (publication.own) {
+    const base::Endpoint tracker = publication.own->listening();
+    magnet.trackers.push_back(announce_url({outward_address(tracker.address), tracker.port}));
+  } else if (publication.tracker) {
+    magnet.trackers.push_back(announce_url(*publication.tracker));
+  }
+  if (const auto urls = announce_urls(options.swarm)) {
+    for (const std::string& url : *urls) {
+      if (std::ranges::find(magnet.trackers, url) == magnet.trackers.end()) magnet.trackers.push_back(url);
+    }
+  }
+  for (const auto& tier : offer.torrent.tracker_tiers) {
+    magnet.trackers.insert(magnet.trackers.end(), tier.begin(), tier.end());
+  }
+  magnet.web_seeds = options.swarm.web_seeds;
+  if (!offer.torrent.is_private) magnet.peers.push_back({outward_address(listening.address), listening.port});
+  return magnet;
+}
+
+void say_what_is_offered(const ShareOptions& options, const Offer& offer, const Publication& publication,
+                         base::Endpoint listening) {
+  const CommonOptions& common = options.swarm.common;
+  const std::string magnet = metainfo::encode_magnet(make_magnet(options, offer, publication, listening));
+  const metainfo::Manifest& manifest = offer.torrent.manifest;
+  if (common.is_json) {
+    boost::json::object line{{"event", "shared"},
+                             {"name", to_utf8(manifest.name)},
+                             {"info_hash", offer.torrent.info_hash.to_hex()},
+                             {"bytes", manifest.layout->total_bytes},
+                             {"pieces", manifest.piece_count()},
+                             {"magnet", magnet},
+                             {"address", listening.to_string()}};
+    if (publication.tracker) line["tracker"] = publication.tracker->to_string();
+    line["is_tracker"] = publication.own != nullptr;
+    return print_result(boost::json::serialize(line));
+  }
+  if (!common.is_quiet) {
+    const std::string name = printable(manifest.name);
+    const std::string role = publication.own ? ", and is this network's tracker" : "";
+    print_text(stderr, fmt::format("{}: {}, {} pieces; this host gives it on port {}{}.\n", name,
+                                   describe_bytes(static_cast<double>(manifest.layout->total_bytes)),
+                                   manifest.piece_count(), listening.port, role));
+    if (publication.tracker) print_text(stderr, "Others on this network:    shoal get\n");
+    print_text(stderr, "Any BitTorrent program:    the magnet link below\nCtrl-C ends it.\n");
+  }
+  print_result(magnet);
+}
+
+ExitCode give(const ShareOptions& options, const Offer& offer, const Publication& publication) {
+  const CommonOptions& common = options.swarm.common;
+  auto host = make_host_options(options.swarm);
+  if (!host) return fail(common, ExitCode::usage, host.error());
+  const auto gives_for = parse_seconds("--seed-for", options.seed_for);
+  if (!gives_for) return fail(common, ExitCode::usage, gives_for.error());
+  auto store = storage::TorrentStore::serve(offer.torrent.manifest, offer.root);
+  if (!store) return fail(common, ExitCode::disk, store.error().message);
+  host->info_hash = offer.torrent.info_hash;
+  host->torrent = offer.torrent;
+  host->gives_after_done = true;
+  host->gives_for = *gives_for;
+  if (options.ratio > 0) host->gives_until_ratio = options.ratio;
+  const auto& tiers = offer.torrent.tracker_tiers;
+  host->tracker_tiers.insert(host->tracker_tiers.end(), tiers.begin(), tiers.end());
+  if (publication.tracker) {
+    const std::vector<std::string> tier{announce_url(*publication.tracker)};
+    if (std::ranges::find(host->tracker_tiers, tier) == host->tracker_tiers.end()) {
+      host->tracker_tiers.push_back(tier);
+    }
+  }
+  Audience audience({.common = common, .piece_word = "piece", .prints_path = false});
+  base::BufferPool buffers(kSlabBytes, kSlabsMax);
+  net::Runner runner(
+      {.store = store->get(),
+       .library = store->get(),
+       .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
+       .on_tick = [&audience](base::Instant now) { audience.on_tick(now); },
+       .stops_on_signals = true});
+  const auto listening = runner.listen_tcp(host->listening);
+  if (!listening) return fail(common, ExitCode::usage, "share: " + listening.error().message);
+  host->listening = *listening;
+  say_what_is_offered(options, offer, publication, *listening);
+  const auto machine = roles::make_swarm_host(std::move(*host), buffers, base::Rng(std::random_device{}()));
+  const seam::Finish finish = runner.run(*machine);
+  // Ending a share is how it is meant to end.
+  if (finish.result == seam::Finish::Result::interrupted) return ExitCode::done;
+  return audience.on_finish(finish);
+}
+
+ExitCode run_share(const ShareOptions& options) {
+  ExitCode code = ExitCode::done;
+  const bool is_torrent = !options.data.empty();
+  const auto offer = is_torrent ? offer_torrent(options, code) : offer_path(options, code);
+  if (!offer) return code;
+  const auto publication = publish(options, *offer, code);
+  if (!publication) return code;
+  return give(options, *offer, *publication);
+}
+
+}  // namespace
+
+void add_share_command(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<ShareOptions>();
+  CLI::App* command = app.add_subcommand("share", "offer a file or folder to this network, and give it");
+  command->add_option("path", options->path, "the file or folder; with --data a .torrent file")->required();
+  add_swarm_options(*command, options->swarm);
+  command->add_option("--data", options->data, "where the files of the .torrent lie");
+  command->add_option("--piece-size", options->piece_size, "a power of two, e.g. 1M (default: chosen from the size)");
+  command->add_option("--token-file", options->token_file, "a file with the token that the tracker wants");
+  command->add_option("--seed-for", options->seed_for, "end after this time, e.g. 10m or 2h");
+  command->add_option("--ratio", options->ratio, "end when this times the size was given")->check(CLI::Range(0.0, 1e6));
+  command->add_flag("--private", options->is_private, "peers from trackers only (BEP 27)");
+  command->add_flag("--no-own-tracker", options->no_own_tracker, "never be the tracker");
+  command->callback([options, &chosen] { chosen.run = [options] { return run_share(*options); }; });
+}
+
+}  // namespace shoal::app

@@ -1,0 +1,144 @@
+#include "tracker/http_answers.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "unit/tracker/torrents.hpp"
+
+namespace shoal::tracker {
+namespace {
+
+using base::Ipv4Address;
+using course::Asker;
+using wire::HttpRequest;
+using wire::HttpResponse;
+
+constexpr Ipv4Address kUs{0xc0a80001};
+constexpr Asker kNeighbour{{0xc0a80002}, kUs};
+constexpr Asker kStranger{{0x08080808}, kUs};
+
+struct Tracker {
+  HttpResponse ask(HttpRequest request, base::ByteView body = {}, const Asker& asker = kNeighbour) {
+    return answers.answer(request, body, asker, now);
+  }
+  HttpResponse get(std::string path, std::string query = {}) {
+    return ask({.method = "GET", .path = std::move(path), .query = std::move(query)});
+  }
+  HttpResponse put(const std::string& name, const base::Bytes& torrent, const Asker& asker = kNeighbour,
+                   std::string token = {}) {
+    HttpRequest request{.method = "PUT", .path = "/shares/" + name + ".torrent"};
+    if (!token.empty()) request.headers.emplace_back("authorization", "Bearer " + token);
+    return ask(std::move(request), torrent, asker);
+  }
+  static std::string text(const HttpResponse& response) { return std::string(base::text_of(response.body)); }
+
+  Swarms swarms{{}, base::Rng(1)};
+  ShareList shares;
+  HttpAnswers answers{{.tracker_name = "t", .token = "secret", .port = 8000}, swarms, shares};
+  base::Instant now{};
+};
+
+std::string announce_query(std::uint64_t left) {
+  wire::AnnounceRequest request{.info_hash = make_torrent("disk.img").info_hash, .port = 6881, .left = left};
+  request.peer_id.back() = static_cast<std::byte>(left);
+  return wire::encode_announce_query(request);
+}
+
+TEST(HttpAnswers, AnAnnounceIsAnsweredWithTheSwarm) {
+  Tracker tracker;
+  (void)tracker.get("/announce", announce_query(0));
+  const HttpResponse response = tracker.get("/announce", announce_query(5));
+  EXPECT_EQ(response.status, 200);
+  const auto reply = wire::parse_http_announce_reply(response.body);
+  ASSERT_TRUE(reply && std::holds_alternative<wire::AnnounceReply>(*reply));
+  EXPECT_EQ(std::get<wire::AnnounceReply>(*reply).peers.size(), 1u);
+}
+
+TEST(HttpAnswers, ABadAnnounceIsAnsweredWithAFailureReason) {
+  Tracker tracker;
+  const HttpResponse response = tracker.get("/announce", "port=5");
+  const auto reply = wire::parse_http_announce_reply(response.body);
+  ASSERT_TRUE(reply && std::holds_alternative<wire::Failure>(*reply));
+  EXPECT_NE(std::get<wire::Failure>(*reply).reason.find("info_hash"), std::string::npos);
+}
+
+TEST(HttpAnswers, ASharePublishedFromTheLocalNetworkIsListedAndGiven) {
+  Tracker tracker;
+  const base::Bytes torrent = torrent_file("disk.img");
+  const HttpResponse created = tracker.put("disk.img", torrent);
+  EXPECT_EQ(created.status, 201);
+  EXPECT_TRUE(tracker.answers.take_is_changed());
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, torrent);
+  EXPECT_EQ(tracker.get("/shares/" + make_torrent("disk.img").info_hash.to_hex() + ".torrent").body, torrent);
+  (void)tracker.get("/announce", announce_query(0));
+  const auto list = boost::json::parse(Tracker::text(tracker.get("/shares"))).as_array();
+  ASSERT_EQ(list.size(), 1u);
+  const auto& share = list[0].as_object();
+  EXPECT_EQ(share.at("name").as_string(), "disk.img");
+  EXPECT_EQ(share.at("size").to_number<std::uint64_t>(), 3u * 16 * 1024);
+  EXPECT_EQ(share.at("seeds").to_number<int>(), 1);
+  EXPECT_NE(share.at("magnet").as_string().find("192.168.0.1%3A8000"), std::string::npos);
+}
+
+TEST(HttpAnswers, AStrangerPublishesWithTheTokenOnly) {
+  Tracker tracker;
+  const base::Bytes torrent = torrent_file("disk.img");
+  EXPECT_EQ(tracker.put("disk.img", torrent, kStranger).status, 401);
+  EXPECT_EQ(tracker.put("disk.img", torrent, kStranger, "wrong!").status, 401);
+  EXPECT_EQ(tracker.put("disk.img", torrent, kStranger, "secret").status, 201);
+  const HttpRequest request{.method = "PUT", .path = "/shares/disk.img.torrent", .body_bytes = 100};
+  EXPECT_FALSE(tracker.answers.wants_body(request, kStranger)) << "nobody fills our memory without leave";
+  EXPECT_TRUE(tracker.answers.wants_body(request, kNeighbour));
+}
+
+TEST(HttpAnswers, AShareIsTakenBack) {
+  Tracker tracker;
+  ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
+  EXPECT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/disk.img.torrent"}, {}, kStranger).status, 401);
+  EXPECT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/disk.img.torrent"}).status, 200);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").status, 404);
+}
+
+TEST(HttpAnswers, WhatIsNoTorrentIsRefusedWithTheReason) {
+  Tracker tracker;
+  const base::ByteView junk = base::view_of("junk");
+  const HttpResponse refused = tracker.put("x", base::Bytes(junk.begin(), junk.end()));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_GT(refused.body.size(), 5u);
+}
+
+TEST(HttpAnswers, EveryPageAnswersTheRightMethods) {
+  Tracker tracker;
+  EXPECT_EQ(Tracker::text(tracker.get("/healthz")), "ok\n");
+  EXPECT_EQ(tracker.get("/").status, 200);
+  EXPECT_EQ(tracker.get("/nowhere").status, 404);
+  EXPECT_EQ(tracker.get("/shares/.torrent").status, 404);
+  EXPECT_EQ(tracker.ask({.method = "POST", .path = "/announce"}).status, 405);
+  EXPECT_EQ(tracker.ask({.method = "PATCH", .path = "/shares/a.torrent"}).status, 405);
+}
+
+TEST(HttpAnswers, MetricsCountWhatHappened) {
+  Tracker tracker;
+  (void)tracker.get("/announce", announce_query(0));
+  (void)tracker.get("/announce", announce_query(5));
+  const std::string page = Tracker::text(tracker.get("/metrics"));
+  EXPECT_NE(page.find("\nshoal_tracker_announces_total 2\n"), std::string::npos) << page;
+  EXPECT_NE(page.find("\nshoal_tracker_seeds 1\n"), std::string::npos);
+  EXPECT_NE(page.find("\nshoal_tracker_leechers 1\n"), std::string::npos);
+  EXPECT_NE(page.find("# TYPE shoal_tracker_announces_total counter\n"), std::string::npos);
+}
+
+TEST(HttpAnswers, AScrapeTellsTheSwarmsThatWereAskedAbout) {
+  Tracker tracker;
+  (void)tracker.get("/announce", announce_query(0));
+  const std::string hash = make_torrent("disk.img").info_hash.to_hex();
+  std::string query = "info_hash=";
+  for (std::size_t i = 0; i < hash.size(); i += 2) query += "%" + hash.substr(i, 2);
+  const std::string body = Tracker::text(tracker.get("/scrape", query));
+  EXPECT_NE(body.find("8:completei1e"), std::string::npos) << body;
+  EXPECT_NE(Tracker::text(tracker.get("/scrape")).find("failure reason"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace shoal::tracker

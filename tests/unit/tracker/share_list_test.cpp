@@ -1,0 +1,79 @@
+#include "tracker/share_list.hpp"
+
+#include <gtest/gtest.h>
+
+#include "unit/tracker/torrents.hpp"
+
+namespace shoal::tracker {
+namespace {
+
+TEST(ShareList, FindsASharePublishedByNameAndByInfoHash) {
+  ShareList shares;
+  const auto published = shares.publish(torrent_file("disk.img"));
+  ASSERT_TRUE(published);
+  EXPECT_EQ(shares.find("disk.img"), *published);
+  EXPECT_EQ(shares.find((*published)->torrent.info_hash.to_hex()), *published);
+  EXPECT_EQ(shares.find("other"), nullptr);
+}
+
+TEST(ShareList, PublishingTheSameAgainChangesNothing) {
+  ShareList shares;
+  const auto first = shares.publish(torrent_file("disk.img"));
+  const auto second = shares.publish(torrent_file("disk.img"));
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(*first, *second);
+  EXPECT_EQ(shares.all().size(), 1u);
+}
+
+TEST(ShareList, ASecondContentOfTheSameNameGetsANameOfItsOwn) {
+  ShareList shares;
+  ASSERT_TRUE(shares.publish(torrent_file("disk.img", 3)));
+  const auto second = shares.publish(torrent_file("disk.img", 4));
+  ASSERT_TRUE(second);
+  EXPECT_EQ((*second)->name, "disk.img (2)");
+}
+
+TEST(ShareList, RefusesWhatIsNoTorrentWithTheReason) {
+  ShareList shares;
+  const auto refused = shares.publish(base::view_of("hello"));
+  ASSERT_FALSE(refused);
+  EXPECT_FALSE(refused.error().empty());
+}
+
+TEST(ShareList, CourseClientsGetTheNewestFileThatFitsTheirProtocol) {
+  ShareList shares;
+  EXPECT_EQ(shares.newest_for_course(), nullptr);
+  ASSERT_TRUE(shares.publish(torrent_file("first")));
+  const auto second = shares.publish(torrent_file("second"));
+  ASSERT_TRUE(shares.publish(torrent_file("folder", 3, true)));
+  ASSERT_TRUE(shares.publish(torrent_file("too many pieces", 65'536)));
+  ASSERT_TRUE(second);
+  EXPECT_EQ(shares.newest_for_course(), *second);
+  EXPECT_EQ(shares.newest()->name, "too many pieces");
+}
+
+TEST(ShareList, RefusesMoreThanItsLimitAndTakesAgainAfterARemoval) {
+  ShareList shares;
+  for (std::size_t i = 0; i < kSharesMax; ++i) ASSERT_TRUE(shares.publish(torrent_file(std::to_string(i), 1)));
+  EXPECT_FALSE(shares.publish(torrent_file("one more", 1)));
+  EXPECT_TRUE(shares.remove("5"));
+  EXPECT_FALSE(shares.remove("5"));
+  EXPECT_TRUE(shares.publish(torrent_file("one more", 1)));
+}
+
+TEST(ShareList, SurvivesARestartInItsOrder) {
+  ShareList before;
+  ASSERT_TRUE(before.publish(torrent_file("first")));
+  ASSERT_TRUE(before.publish(torrent_file("second")));
+  ShareList after;
+  after.restore(before.save());
+  ASSERT_EQ(after.all().size(), 2u);
+  EXPECT_EQ(after.newest()->name, "second");
+  ShareList spoilt;
+  const base::Bytes saved = before.save();
+  spoilt.restore(base::ByteView(saved).first(saved.size() - 1));
+  EXPECT_TRUE(spoilt.all().empty());
+}
+
+}  // namespace
+}  // namespace shoal::tracker

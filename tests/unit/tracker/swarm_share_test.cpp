@@ -1,0 +1,129 @@
+#include "tracker/swarm_share.hpp"
+
+#include <gtest/gtest.h>
+
+#include "unit/tracker/torrents.hpp"
+
+namespace shoal::tracker {
+namespace {
+
+using base::Endpoint;
+using base::Ipv4Address;
+using std::chrono::seconds;
+
+constexpr Ipv4Address kUs{0xc0a80001};
+
+struct World {
+  void announce(Ipv4Address from, std::uint64_t left, std::string held = {}, std::string_view client = "-SH0100-") {
+    wire::AnnounceRequest request{
+        .info_hash = make_torrent("disk.img").info_hash, .port = 6881, .left = left, .held = std::move(held)};
+    std::ranges::copy(base::view_of(client), request.peer_id.begin());
+    request.peer_id.back() = static_cast<std::byte>(from.value);
+    EXPECT_TRUE(swarms.announce(request, {from, kUs}, now));
+    now += seconds(1);
+    share.set_now(now);
+  }
+  std::vector<std::vector<Endpoint>> owners() {
+    std::vector<std::vector<Endpoint>> found;
+    for (const course::ChunkRecord& chunk : share.current()->chunks) found.push_back(chunk.peers);
+    return found;
+  }
+
+  base::Instant now{};
+  ShareList shares;
+  Swarms swarms{{}, base::Rng(1)};
+  SwarmShare share{shares, swarms, nullptr, std::nullopt};
+};
+
+constexpr Ipv4Address kSeed{0xc0a80002};
+constexpr Ipv4Address kPartial{0xc0a80003};
+constexpr Endpoint kSeedEnd{kSeed, 6881};
+constexpr Endpoint kPartialEnd{kPartial, 6881};
+
+TEST(SwarmShare, TellsWhoHasWhatNow) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  world.announce(kSeed, 0);
+  world.announce(kPartial, 100, "1-2");
+  EXPECT_EQ(world.share.current()->filename, "disk.img");
+  auto owners = world.owners();
+  ASSERT_EQ(owners.size(), 3u);
+  for (auto& one : owners) std::ranges::sort(one);
+  EXPECT_EQ(owners[0], (std::vector<Endpoint>{kSeedEnd}));
+  EXPECT_EQ(owners[1], (std::vector<Endpoint>{kSeedEnd, kPartialEnd}));
+  EXPECT_EQ(owners[2], (std::vector<Endpoint>{kSeedEnd, kPartialEnd}));
+}
+
+TEST(SwarmShare, LeavesOutThoseWhoDoNotSpeakTheCourseProtocol) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  world.announce(kSeed, 0, {}, "-TR3000-");
+  world.announce(kPartial, 100, "0");
+  EXPECT_EQ(world.owners()[0], (std::vector<Endpoint>{kPartialEnd}));
+  EXPECT_TRUE(world.owners()[1].empty());
+}
+
+TEST(SwarmShare, IsTheSameWhileNothingChangesAndFollowsTheSwarm) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  world.announce(kSeed, 0);
+  const auto first = world.share.current();
+  EXPECT_EQ(world.share.current(), first);
+  world.announce(kPartial, 0);
+  EXPECT_NE(world.share.current(), first);
+  EXPECT_EQ(world.owners()[0].size(), 2u);
+}
+
+TEST(SwarmShare, TheChosenShareIsToldInsteadOfTheNewest) {
+  World world;
+  SwarmShare chosen(world.shares, world.swarms, nullptr, "disk.img");
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  ASSERT_TRUE(world.shares.publish(torrent_file("newer")));
+  EXPECT_EQ(chosen.current()->filename, "disk.img");
+  EXPECT_EQ(world.share.current()->filename, "newer");
+}
+
+TEST(SwarmShare, WithoutAShareTheConfiguredOneIsToldOrAFileWithoutAName) {
+  World world;
+  EXPECT_TRUE(world.share.current()->filename.empty());
+  struct Configured : ShareProvider {
+    std::shared_ptr<const course::FileInfo> current() override { return info; }
+    std::shared_ptr<const course::FileInfo> info =
+        std::make_shared<const course::FileInfo>(course::FileInfo{.filename = "lecture.bin", .chunks = {}});
+  } configured;
+  SwarmShare with(world.shares, world.swarms, &configured, std::nullopt);
+  EXPECT_EQ(with.current(), configured.info);
+}
+
+TEST(SwarmShare, AShareWithManyOwnersNamesAFewOfThemForEachChunkAndAllInTurn) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img", 200)));
+  wire::AnnounceRequest request{.info_hash = make_torrent("disk.img", 200).info_hash, .port = 6881, .left = 0};
+  std::ranges::copy(base::view_of("-SH0100-"), request.peer_id.begin());
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    request.peer_id.back() = static_cast<std::byte>(i);
+    ASSERT_TRUE(world.swarms.announce(request, {{0xc0a80010 + i}, kUs}, world.now));
+  }
+  std::set<Endpoint> named;
+  for (const auto& owners : world.owners()) {
+    EXPECT_EQ(owners.size(), kOwnersMax);
+    named.insert(owners.begin(), owners.end());
+  }
+  EXPECT_EQ(named.size(), 100u);
+}
+
+TEST(ParseHeld, ReadsRangesAndRefusesEverythingElse) {
+  const auto held = parse_held("0-2,5,7-7", 8);
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->count(), 5u);
+  EXPECT_TRUE(held->test(base::PieceIndex(5)));
+  EXPECT_FALSE(held->test(base::PieceIndex(3)));
+  EXPECT_EQ(parse_held("6-4000000000", 8)->count(), 2u);
+  EXPECT_TRUE(parse_held("", 8)->is_none());
+  for (const char* wrong : {"x", "1-", "-1", "2-1", "1,,2", "1 2", "99999999999"}) {
+    EXPECT_FALSE(parse_held(wrong, 8)) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace shoal::tracker

@@ -1,0 +1,93 @@
+#include "tracker/udp_answers.hpp"
+
+#include <gtest/gtest.h>
+
+namespace shoal::tracker {
+namespace {
+
+using base::Endpoint;
+using base::Ipv4Address;
+using std::chrono::seconds;
+
+constexpr Ipv4Address kUs{0xc0a80001};
+constexpr Endpoint kAsker{{0xc0a80002}, 4000};
+const base::Sha1Hash kShare = base::sha1(base::view_of("a share"));
+
+struct Tracker {
+  std::optional<wire::UdpReply> ask(const wire::UdpRequest& request, Endpoint from = kAsker) {
+    const auto answer = answers.answer(wire::encode(request), from, kUs, now);
+    return answer ? wire::parse_udp_reply(*answer) : std::nullopt;
+  }
+  std::uint64_t connect(Endpoint from = kAsker) {
+    const auto reply = ask(wire::UdpConnect{.transaction = 7}, from);
+    const auto* connected = reply ? std::get_if<wire::UdpConnected>(&*reply) : nullptr;
+    EXPECT_TRUE(connected != nullptr && connected->transaction == 7);
+    return connected == nullptr ? 0 : connected->connection;
+  }
+  static wire::UdpAnnounce announce(std::uint64_t connection, std::uint16_t port = 6881) {
+    return {.connection = connection,
+            .transaction = 8,
+            .request = {.info_hash = kShare, .peer_id = {std::byte{port}}, .port = port, .left = 5}};
+  }
+
+  base::Rng rng{1};
+  Swarms swarms{{}, base::Rng(2)};
+  UdpAnswers answers{swarms, rng};
+  base::Instant now{std::chrono::hours(1)};
+};
+
+TEST(UdpAnswers, AnAnnounceWithAConnectionIdIsAnswered) {
+  Tracker tracker;
+  ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect())));
+  const Endpoint other{{0xc0a80003}, 4000};
+  const auto reply = tracker.ask(Tracker::announce(tracker.connect(other), 6882), other);
+  ASSERT_TRUE(reply);
+  const auto* announced = std::get_if<wire::UdpAnnounced>(&*reply);
+  ASSERT_NE(announced, nullptr);
+  EXPECT_EQ(announced->transaction, 8u);
+  EXPECT_EQ(announced->reply.leechers, 2u);
+  ASSERT_EQ(announced->reply.peers.size(), 1u);
+  EXPECT_EQ(announced->reply.peers[0].endpoint, (Endpoint{kAsker.address, 6881}));
+}
+
+TEST(UdpAnswers, AConnectionIdIsGoodForItsAddressAndForAMinuteAtLeast) {
+  Tracker tracker;
+  const std::uint64_t connection = tracker.connect();
+  EXPECT_FALSE(tracker.ask(Tracker::announce(connection), {{0xc0a80003}, 4000})) << "a forged sender";
+  EXPECT_FALSE(tracker.ask(Tracker::announce(connection + 1)));
+  tracker.now += seconds(60);
+  EXPECT_TRUE(tracker.ask(Tracker::announce(connection)));
+  tracker.now += seconds(120);
+  EXPECT_FALSE(tracker.ask(Tracker::announce(connection)));
+}
+
+TEST(UdpAnswers, AScrapeIsAnsweredInTheOrderAsked) {
+  Tracker tracker;
+  ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect())));
+  const auto reply = tracker.ask(wire::UdpScrape{
+      .connection = tracker.connect(), .transaction = 9, .info_hashes = {base::sha1(base::view_of("none")), kShare}});
+  ASSERT_TRUE(reply);
+  const auto* scraped = std::get_if<wire::UdpScraped>(&*reply);
+  ASSERT_NE(scraped, nullptr);
+  ASSERT_EQ(scraped->entries.size(), 2u);
+  EXPECT_EQ(scraped->entries[0].leechers, 0u);
+  EXPECT_EQ(scraped->entries[1].leechers, 1u);
+}
+
+TEST(UdpAnswers, ARefusedAnnounceSaysWhy) {
+  Tracker tracker;
+  const auto reply = tracker.ask(Tracker::announce(tracker.connect(), 0));
+  ASSERT_TRUE(reply);
+  ASSERT_TRUE(std::holds_alternative<wire::UdpFailed>(*reply));
+}
+
+TEST(UdpAnswers, WhatIsNoRequestIsNotAnswered) {
+  Tracker tracker;
+  const base::Bytes connect = wire::encode(wire::UdpRequest(wire::UdpConnect{.transaction = 7}));
+  for (std::size_t size = 0; size < connect.size(); ++size) {
+    EXPECT_FALSE(tracker.answers.answer(base::ByteView(connect).first(size), kAsker, kUs, tracker.now));
+  }
+}
+
+}  // namespace
+}  // namespace shoal::tracker
