@@ -1,8 +1,10 @@
 // What clients and trackers say to each other, over HTTP (BEP 3, 7, 23, 48) and over UDP (BEP 15): values and bytes.
 // Used by swarm::Announcer on one side and by tracker/ on the other.
+//
+// Always holds: parse_* of what encode_* made gives the same value, within the limits below; a number that is too large
+// is the largest that fits; numbers are not checked against a swarm here, nor connection ids of UDP.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -14,20 +16,17 @@
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/sha1.hpp"
+#include "wire/ipv6.hpp"
 #include "wire/peer_messages.hpp"
 
 namespace shoal::wire {
 
-inline constexpr std::size_t kAnnouncePeersMax = 2000;  // of one answer; more are cut off
-inline constexpr std::size_t kScrapeHashesMax = 74;     // of one question
+inline constexpr std::size_t kAnnouncePeersMax = 2000;            // of one answer; more are cut off
+inline constexpr std::size_t kScrapeHashesMax = 74;               // of one question; BEP 15 has the number
+inline constexpr std::size_t kTrackerTextBytesMax = 512;          // of a reason or warning: the rest is cut off
+inline constexpr std::uint64_t kLeftUnknown = ~std::uint64_t{0};  // before the metadata came
 
 enum class AnnounceEvent : std::uint8_t { none = 0, completed = 1, started = 2, stopped = 3 };  // numbers of BEP 15
-
-struct Ipv6Endpoint {
-  std::array<std::byte, 16> address{};
-  std::uint16_t port = 0;
-  friend auto operator<=>(const Ipv6Endpoint&, const Ipv6Endpoint&) = default;
-};
 
 struct AnnounceRequest {
   base::Sha1Hash info_hash;
@@ -37,7 +36,7 @@ struct AnnounceRequest {
   std::uint64_t downloaded = 0;
   std::uint64_t left = 0;
   AnnounceEvent event = AnnounceEvent::none;
-  std::uint32_t key = 0;
+  std::uint32_t key = 0;  // 0: none. Over HTTP any text is a key: one that is no such number becomes some number
   std::optional<std::uint32_t> peers_wanted;  // numwant
   bool is_compact = true;                     // HTTP only
   bool omits_peer_ids = false;                // no_peer_id; HTTP only
@@ -79,15 +78,18 @@ struct Failure {
 // --- HTTP ---
 // "info_hash=...&peer_id=...": what stands behind the question mark of an announce URL.
 [[nodiscard]] std::string encode_announce_query(const AnnounceRequest& request);
-[[nodiscard]] std::expected<AnnounceRequest, std::string> parse_announce_query(
-    std::string_view query);  // error: for the asker
+// However the values are escaped. info_hash, peer_id and port have to be there, each once; the rest is as good as
+// absent when it cannot be read, and keys nobody knows are ignored. The error is for the asker.
+[[nodiscard]] std::expected<AnnounceRequest, std::string> parse_announce_query(std::string_view query);
+// At most kScrapeHashesMax; none when none is named.
 [[nodiscard]] std::expected<std::vector<base::Sha1Hash>, std::string> parse_scrape_query(std::string_view query);
 
 // As the request wants them: compact or not, with ids or not.
 [[nodiscard]] base::Bytes encode_http_announce_reply(const AnnounceReply& reply, const AnnounceRequest& request);
-[[nodiscard]] base::Bytes encode_http_scrape_reply(const std::vector<ScrapeEntry>& entries);
+[[nodiscard]] base::Bytes encode_http_scrape_reply(std::vector<ScrapeEntry> entries);
 [[nodiscard]] base::Bytes encode_http_failure(std::string_view reason);
-// Both forms of `peers`; host names in the long form are left out. nullopt: not an answer of a tracker.
+// Both forms of `peers`; host names in the long form are left out. Bytes behind the dictionary are ignored: some
+// trackers end a line there. nullopt: not an answer of a tracker.
 [[nodiscard]] std::optional<std::variant<AnnounceReply, Failure>> parse_http_announce_reply(base::ByteView body);
 
 // --- UDP (BEP 15) ---
@@ -104,7 +106,7 @@ struct UdpAnnounce {
 struct UdpScrape {
   std::uint64_t connection = 0;
   std::uint32_t transaction = 0;
-  std::vector<base::Sha1Hash> info_hashes;
+  std::vector<base::Sha1Hash> info_hashes;  // 1 to kScrapeHashesMax
   friend bool operator==(const UdpScrape&, const UdpScrape&) = default;
 };
 using UdpRequest = std::variant<UdpConnect, UdpAnnounce, UdpScrape>;
@@ -119,14 +121,14 @@ struct UdpConnected {
 };
 struct UdpAnnounced {
   std::uint32_t transaction = 0;
-  AnnounceReply reply;
+  AnnounceReply reply;  // interval, counts and IPv4 peers without ids
   friend bool operator==(const UdpAnnounced&, const UdpAnnounced&) = default;
-};  // interval, counts, IPv4 peers
+};
 struct UdpScraped {
   std::uint32_t transaction = 0;
-  std::vector<ScrapeEntry> entries;
+  std::vector<ScrapeEntry> entries;  // without info_hash, in the order asked
   friend bool operator==(const UdpScraped&, const UdpScraped&) = default;
-};  // without info_hash, in the order asked
+};
 struct UdpFailed {
   std::uint32_t transaction = 0;
   std::string reason;
@@ -134,6 +136,7 @@ struct UdpFailed {
 };
 using UdpReply = std::variant<UdpConnected, UdpAnnounced, UdpScraped, UdpFailed>;
 [[nodiscard]] base::Bytes encode(const UdpReply& reply);
+// Nothing: not a reply of BEP 15. What follows the last whole peer or entry is ignored.
 [[nodiscard]] std::optional<UdpReply> parse_udp_reply(base::ByteView datagram);
 
 }  // namespace shoal::wire
