@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "base/overloaded.hpp"
+#include "roles/describe_net_error.hpp"
 
 namespace shoal::roles {
 namespace {
@@ -32,22 +33,6 @@ swarm::DownloadOptions download_options(const std::vector<std::vector<PieceIndex
     if (places[i].empty()) options.not_wanted.push_back(PieceIndex(i));
   }
   return options;
-}
-
-std::string describe(seam::NetError error) {
-  switch (error) {
-    case seam::NetError::refused:
-      return "refused the connection";
-    case seam::NetError::unreachable:
-      return "cannot be reached";
-    case seam::NetError::reset:
-      return "broke the connection";
-    case seam::NetError::timed_out:
-      return "did not answer the attempt to connect";
-    case seam::NetError::other:
-      break;
-  }
-  return "cannot be connected to";
 }
 
 bool is_timeout(SessionFailure failure) {

@@ -1,0 +1,196 @@
+#include "roles/swarm_search.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace shoal::roles {
+
+using base::Endpoint;
+using base::Instant;
+using swarm::PeerOrigin;
+
+SwarmSearch::SwarmSearch(SwarmContext& context, std::function<swarm::AnnounceStatus()> status, base::Rng rng)
+    : context_(context), status_(std::move(status)), rng_(std::move(rng)) {
+  book_.emplace(book_options(), rng_.fork());
+}
+
+swarm::PeerBookOptions SwarmSearch::book_options() const {
+  return {.uses_exchange = uses_exchange(),
+          .uses_local = context_.options.uses_local_discovery && !context_.is_private};
+}
+
+void SwarmSearch::fill_book(Instant now) {
+  const SwarmHostOptions& options = context_.options;
+  const std::uint16_t port = options.listening.port;
+  if (!options.listening.address.is_any()) book_->add_own(options.listening);
+  for (const base::Ipv4Address each : options.interfaces) book_->add_own({each, port});
+  for (const Endpoint& peer : options.peers) book_->add(peer, PeerOrigin::user, now);
+}
+
+void SwarmSearch::start(std::vector<std::vector<std::string>> tracker_tiers, Instant now) {
+  fill_book(now);
+  const SwarmHostOptions& options = context_.options;
+  announcer_.emplace(
+      swarm::AnnouncerOptions{
+          .info_hash = options.info_hash,
+          .peer_id = options.peer_id,
+          .port = options.listening.port,
+          .key = static_cast<std::uint32_t>(rng_.next()),
+          .tiers = std::move(tracker_tiers),
+          .local = options.listening.address,
+          .first_fetch = 1,
+      },
+      rng_.fork());
+  announcer_->start(status_(), now);
+  start_local(now);
+  collect(now);
+}
+
+void SwarmSearch::start_local(Instant now) {
+  if (!context_.options.uses_local_discovery || context_.is_private) return;
+  local_.emplace(discovery::LocalPeersOptions{.interfaces = context_.options.interfaces,
+                                              .info_hash = context_.options.info_hash,
+                                              .port = context_.options.listening.port},
+                 rng_.fork());
+  local_->start(now);
+}
+
+void SwarmSearch::become_private(Instant now) {
+  if (local_) {
+    local_->stop();
+    context_.collect(local_->take_actions());
+    local_.reset();
+  }
+  book_.emplace(book_options(), rng_.fork());
+  fill_book(now);
+  for (const Endpoint& peer : std::exchange(tracker_peers_, {})) book_->add(peer, PeerOrigin::tracker, now);
+}
+
+void SwarmSearch::on_completed(Instant now) {
+  if (!announcer_) return;
+  announcer_->on_status(status_());
+  announcer_->on_completed(now);
+  collect(now);
+}
+
+void SwarmSearch::announce_soon(Instant now) {
+  if (!announcer_) return;
+  announcer_->on_status(status_());
+  announcer_->announce_soon(now);
+  collect(now);
+}
+
+void SwarmSearch::stop(Instant now) {
+  if (local_) {
+    local_->stop();
+    context_.collect(local_->take_actions());
+    local_.reset();
+  }
+  if (!announcer_) return;
+  announcer_->on_status(status_());
+  announcer_->stop(now);
+  collect(now);
+}
+
+bool SwarmSearch::is_stopped() const {
+  return !announcer_ || announcer_->is_stopped();
+}
+
+bool SwarmSearch::on_event(const seam::Event& event, Instant now) {
+  const bool is_ours = (announcer_ && announcer_->on_event(event, now)) || (local_ && local_->on_event(event, now));
+  if (is_ours) collect(now);
+  return is_ours;
+}
+
+void SwarmSearch::on_deadline(Instant now) {
+  if (announcer_ && announcer_->next_deadline() && *announcer_->next_deadline() <= now) {
+    announcer_->on_status(status_());
+    announcer_->on_deadline(now);
+  }
+  if (local_) local_->on_deadline(now);
+  collect(now);
+  if (!next_news_ || now < *next_news_) return;
+  next_news_.reset();
+  for (const auto& [source, link] : context_.links.all()) {
+    if (link->is_gone()) continue;
+    if (link->tell_at && now >= *link->tell_at) tell_news(*link, now);
+    next_news_ = earlier(next_news_, link->tell_at);
+  }
+}
+
+void SwarmSearch::introduce(SwarmLink& link, Instant now) {
+  if (!uses_exchange()) return;
+  link.tell_at = now + kExchangeFirst;
+  next_news_ = earlier(next_news_, link.tell_at);
+}
+
+std::optional<Instant> SwarmSearch::next_deadline() const {
+  std::optional<Instant> next;
+  if (announcer_) next = announcer_->next_deadline();
+  if (local_) next = earlier(next, local_->next_deadline());
+  return earlier(next, next_news_);
+}
+
+void SwarmSearch::collect(Instant now) {
+  if (announcer_) {
+    context_.collect(announcer_->take_actions());
+    for (const Endpoint& peer : announcer_->take_peers()) {
+      book_->add(peer, PeerOrigin::tracker, now);
+      if (tracker_peers_.size() < kTrackerPeersMax) tracker_peers_.push_back(peer);
+    }
+  }
+  if (local_) {
+    context_.collect(local_->take_actions());
+    for (const Endpoint& peer : local_->take_peers()) book_->add(peer, PeerOrigin::local, now);
+  }
+}
+
+void SwarmSearch::on_peers_told(const SwarmLink& link, const wire::PexMessage& message, Instant now) {
+  if (!uses_exchange()) return;
+  for (const wire::PexPeer& peer : message.added) {
+    book_->add(peer.endpoint, PeerOrigin::exchange, now, link.remote.address);
+    if (peer.is_seed) book_->on_seed(peer.endpoint, true);
+  }
+}
+
+std::optional<Endpoint> SwarmSearch::listening_of(const SwarmLink& link) const {
+  if (!link.is_peer() || link.addresses.empty()) return std::nullopt;
+  return link.addresses.front();
+}
+
+// What changed since it was told last: who came, and who went.
+void SwarmSearch::tell_news(SwarmLink& link, Instant now) {
+  link.tell_at = now + kExchangeEvery;
+  if (!uses_exchange() || !link.is_peer() || !link.peer->extensions() || link.peer->extensions()->pex_id == 0) return;
+  wire::PexMessage news;
+  std::set<Endpoint> connected;
+  for (const auto& [source, other] : context_.links.all()) {
+    if (other->is_gone() || source == link.source) continue;
+    const auto endpoint = listening_of(*other);
+    // 127.x means nothing on another host.
+    if (!endpoint || (endpoint->address.is_loopback() && !link.remote.address.is_loopback())) continue;
+    connected.insert(*endpoint);
+    if (link.told.contains(*endpoint) || news.added.size() >= kExchangePeersMax) continue;
+    news.added.push_back({*endpoint, other->is_seed() || other->is_upload_only});
+  }
+  for (const Endpoint& each : link.told) {
+    if (!connected.contains(each) && news.dropped.size() < kExchangePeersMax) news.dropped.push_back(each);
+  }
+  for (const wire::PexPeer& each : news.added) link.told.insert(each.endpoint);
+  for (const Endpoint& each : news.dropped) link.told.erase(each);
+  if (news.added.empty() && news.dropped.empty()) return;
+  link.peer->send_pex(news, now);
+  context_.links.touch(link);
+}
+
+std::string SwarmSearch::troubles() const {
+  std::string text;
+  if (!announcer_) return text;
+  for (const swarm::Announcer::TrackerStatus& tracker : announcer_->trackers()) {
+    if (tracker.is_working || tracker.trouble.empty()) continue;
+    text.append(text.empty() ? "" : "; ").append(tracker.url).append(": ").append(tracker.trouble);
+  }
+  return text;
+}
+
+}  // namespace shoal::roles
