@@ -38,7 +38,7 @@ bool expect_host(SSL* tls, const std::string& host) {
 }  // namespace
 
 HttpConnection::HttpConnection(asio::io_context& loop, asio::ssl::context* tls)
-    : loop_(loop), socket_(loop), tls_context_(tls), patience_timer_(loop) {}
+    : socket_(loop), tls_context_(tls), patience_timer_(loop) {}
 
 void HttpConnection::abort() {
   is_aborted_ = true;

@@ -73,7 +73,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void expect_answer(bool is_head, std::size_t reply_bytes_max);
   [[nodiscard]] HttpTrouble trouble_of(ErrorCode error, std::size_t reply_bytes_max) const;
 
-  asio::io_context& loop_;
   Socket socket_;
   std::optional<TlsStream> tls_;
   asio::ssl::context* tls_context_;

@@ -1,10 +1,6 @@
 #include "net/datagram.hpp"
 
 #include <gtest/gtest.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-#include <net/if.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +8,7 @@
 
 #include "net/interfaces.hpp"
 #include "unit/net/fake_machine.hpp"
+#include "unit/net/fresh_network.hpp"
 
 namespace shoal::net {
 namespace {
@@ -153,44 +150,6 @@ TEST(Interfaces, NameTheLoopbackInterface) {
     EXPECT_FALSE(interface.broadcast.has_value());
   }
   EXPECT_TRUE(is_there);
-}
-
-// Runs `body` where there are only the interfaces that it makes: no others, and no routes. False when this process may
-// not.
-bool in_fresh_network(const std::function<void()>& body) {
-  bool was_allowed = false;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0) return;
-    was_allowed = std::system(
-                      "ip link set lo up && ip link add one type veth peer name other && "
-                      "ip address add 10.7.0.1/24 broadcast + dev one && ip link set one up && "
-                      "ip address add 10.8.0.1/24 broadcast + dev other && ip link set other up") == 0;
-    if (was_allowed) body();
-  }).join();
-  return was_allowed;
-}
-
-// Sees every packet of this network.
-UniqueFd watch_packets() {
-  return UniqueFd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL)));
-}
-
-// The interfaces that UDP left by since the watch began. Packets of other kinds come and go as the kernel likes.
-std::set<std::string> interfaces_that_sent_udp(const UniqueFd& watch) {
-  std::set<std::string> names;
-  std::array<std::uint8_t, 2048> packet{};
-  sockaddr_ll from{};
-  socklen_t size = sizeof from;
-  while (::recvfrom(watch.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from), &size) > 0) {
-    constexpr std::size_t kIpProtocolOffset = 9;
-    const bool is_udp = from.sll_protocol == htons(ETH_P_IP) && packet[kIpProtocolOffset] == IPPROTO_UDP;
-    std::array<char, IF_NAMESIZE> name{};
-    if (is_udp && from.sll_pkttype == PACKET_OUTGOING) {
-      names.insert(::if_indextoname(static_cast<unsigned>(from.sll_ifindex), name.data()));
-    }
-    size = sizeof from;
-  }
-  return names;
 }
 
 TEST(Interfaces, NameTheDirectedBroadcast) {
