@@ -1,0 +1,86 @@
+#include "discovery/local_peers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace shoal::discovery {
+namespace {
+
+using base::Endpoint;
+using base::Instant;
+
+seam::SocketId socket_of(std::size_t interface) {
+  return seam::SocketId(kFirstLocalSocket + static_cast<std::uint32_t>(interface));
+}
+
+}  // namespace
+
+LocalPeers::LocalPeers(LocalPeersOptions options, base::Rng rng)
+    : options_(std::move(options)), cookie_(fmt::format("{:016x}", rng.next())) {
+  if (options_.interfaces.size() > kLocalInterfacesMax) options_.interfaces.resize(kLocalInterfacesMax);
+}
+
+void LocalPeers::start(Instant now) {
+  for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
+    actions_.push_back(seam::OpenDatagram{socket_of(i), options_.interfaces[i], wire::kLocalDiscoveryGroup});
+  }
+  searches_ = 0;
+  search(now);
+}
+
+void LocalPeers::search(Instant now) {
+  const base::Bytes message =
+      wire::encode(wire::LocalSearch{.port = options_.port, .info_hashes = {options_.info_hash}, .cookie = cookie_});
+  for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
+    actions_.push_back(seam::SendDatagram{socket_of(i), wire::kLocalDiscoveryGroup, message});
+  }
+  ++searches_;
+  last_search_ = now;
+  next_search_ = now + (searches_ < kQuickSearches ? kQuickSearchPause : kSearchEvery);
+}
+
+bool LocalPeers::on_event(const seam::Event& event, Instant now) {
+  const auto* datagram = std::get_if<seam::DatagramArrived>(&event);
+  if (datagram == nullptr || datagram->socket.value < kFirstLocalSocket ||
+      datagram->socket.value >= kFirstLocalSocket + options_.interfaces.size()) {
+    return false;
+  }
+  if (next_search_) on_datagram(*datagram, now);
+  return true;
+}
+
+void LocalPeers::on_datagram(const seam::DatagramArrived& datagram, Instant now) {
+  const auto search = wire::parse_local_search(datagram.bytes);
+  if (!search || search->cookie == cookie_ || search->port == 0) return;
+  if (std::ranges::find(search->info_hashes, options_.info_hash) == search->info_hashes.end()) return;
+  const Endpoint peer{datagram.from.address, search->port};
+  if (heard_.size() < kLocalPeersHeardMax && std::ranges::find(heard_, peer) == heard_.end()) heard_.push_back(peer);
+  if (is_to_be_answered(peer, search->cookie, now)) {
+    next_search_ = std::min(*next_search_, std::max(now, last_search_ + kAnswerPause));
+    on_deadline(now);
+  }
+}
+
+bool LocalPeers::is_to_be_answered(Endpoint peer, const std::string& cookie, Instant now) {
+  std::erase_if(searchers_, [&](const auto& each) { return each.second.since + kSearchEvery <= now; });
+  const auto known = searchers_.find({peer, cookie});
+  if (known != searchers_.end()) return ++known->second.answers <= kAnswersMax;
+  if (searchers_.size() == kSearchersMax) return false;
+  searchers_.emplace(std::pair(peer, cookie), Searcher{.since = now, .answers = 1});
+  return true;
+}
+
+void LocalPeers::on_deadline(Instant now) {
+  if (next_search_ && now >= *next_search_) search(now);
+}
+
+void LocalPeers::stop() {
+  if (!next_search_) return;
+  next_search_.reset();
+  for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
+    actions_.push_back(seam::CloseDatagram{socket_of(i)});
+  }
+}
+
+}  // namespace shoal::discovery
