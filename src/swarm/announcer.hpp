@@ -1,15 +1,18 @@
 // Tells the trackers of a torrent about us and learns peers from them (BEP 3, 12, 15, 23, 41's plain form). Pure: HTTP
 // through Fetch, UDP through datagrams, host names through Resolve. Used by roles::SwarmHost.
 //
-// Tiers (12): each tier is tried in its own order, the first that answers moves to the front of its tier; tiers are
-// announced to side by side so that one dead tier costs nothing. A tracker that fails is tried again after a pause that
-// doubles (kRetryFirst to kRetryMax); `interval` and `min interval` are kept. UDP: 15 * 2^n seconds, connection ids
-// live a minute.
+// Tiers (12): each tier is tried in an order drawn at the start, the first that answers moves to the front of its tier;
+// the next of a tier is asked when one fails or is silent for kSlowTracker; tiers are announced to side by side so that
+// one dead tier costs nothing. A tracker that fails is tried again after a pause that doubles (kRetryFirst to
+// kRetryMax); `interval` and `min interval` are kept, within bounds. UDP: 15 * 2^n seconds, connection ids live a
+// minute.
 //
-// Always holds: one announce per tracker at a time; "started" comes first, "completed" once, "stopped" at the end, to
-// those that heard "started"; stop() ends within kStopPatience.
+// Always holds: one announce per tracker at a time; "started" comes first, "completed" once, to the tracker in front of
+// each tier, "stopped" at the end, to all that heard "started"; stop() ends within kStopPatience; of one answer at most
+// wire::kAnnouncePeersMax peers are taken, and 127.x only from a tracker on this host.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,9 +31,18 @@ namespace shoal::swarm {
 
 inline constexpr base::Duration kRetryFirst = std::chrono::seconds(5);
 inline constexpr base::Duration kRetryMax = std::chrono::minutes(30);
+inline constexpr base::Duration kSlowTracker = std::chrono::seconds(15);  // also the limit of an HTTP announce
 inline constexpr base::Duration kStopPatience = std::chrono::seconds(3);
+// What a tracker may ask of us, and what holds when it asks for nothing.
+inline constexpr base::Duration kIntervalMin = std::chrono::seconds(30);
+inline constexpr base::Duration kIntervalMax = std::chrono::hours(2);
+inline constexpr base::Duration kIntervalDefault = std::chrono::minutes(30);
+inline constexpr base::Duration kMinIntervalDefault = std::chrono::minutes(1);
 inline constexpr std::uint32_t kPeersWanted = 100;
 inline constexpr std::size_t kTrackersMax = 64;  // of one torrent; more are ignored
+inline constexpr std::size_t kPeersUntakenMax = 2 * wire::kAnnouncePeersMax;
+inline constexpr std::size_t kTrackerIdBytesMax = 256;  // a longer one is not sent back
+inline constexpr std::size_t kHeldTextBytesMax = 2048;  // an URL has to stay one; less is told then
 
 struct AnnouncerOptions {
   base::Sha1Hash info_hash;
@@ -45,8 +57,8 @@ struct AnnouncerOptions {
 struct AnnounceStatus {  // read at each announce
   std::uint64_t uploaded = 0;
   std::uint64_t downloaded = 0;
-  std::uint64_t left = 0;
-  std::string held;  // ranges of pieces, for Shoal's tracker
+  std::uint64_t left = 0;  // wire::kLeftUnknown before the metadata came; 0 at the start: nothing will be "completed"
+  std::string held;        // ranges of pieces, for Shoal's tracker
 };
 
 class Announcer {
@@ -57,7 +69,7 @@ class Announcer {
   void start(const AnnounceStatus& status, base::Instant now);
   void add_tracker(const std::string& url, base::Instant now);  // found on the way: a tier of its own
   void on_status(const AnnounceStatus& status);                 // for the next announces
-  void on_completed(base::Instant now);
+  void on_completed(base::Instant now);                         // after on_status() with nothing left
   void announce_soon(base::Instant now);  // peers are needed, or much changed; keeps to min interval
   void stop(base::Instant now);
 
