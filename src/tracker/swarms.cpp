@@ -342,6 +342,10 @@ std::vector<SwarmMember> Swarms::members(const Sha1Hash& info_hash) const {
   return impl_->members(info_hash);
 }
 
+std::uint64_t Swarms::generation(const base::Sha1Hash& info_hash) const {
+  return impl_->generation(info_hash);
+}
+
 void Swarms::expire(Instant now) {
   impl_->expire(now);
 }

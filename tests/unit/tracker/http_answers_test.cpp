@@ -40,7 +40,8 @@ struct Tracker {
 };
 
 std::string announce_query(std::uint64_t left) {
-  wire::AnnounceRequest request{.info_hash = make_torrent("disk.img").info_hash, .port = 6881, .left = left};
+  wire::AnnounceRequest request{
+      .info_hash = make_torrent("disk.img").info_hash, .port = static_cast<std::uint16_t>(6881 + left), .left = left};
   request.peer_id.back() = static_cast<std::byte>(left);
   return wire::encode_announce_query(request);
 }

@@ -127,7 +127,9 @@ TEST(Swarms, AHostBehindTheTrackersOwnLoopbackIsHandedUnderTheAddressTheAskerRea
   Tracker tracker;
   tracker.announce(Tracker::request(2, 0), {Ipv4Address::loopback(), Ipv4Address::loopback()});
   EXPECT_EQ(endpoints(tracker.announce(3, 5)), (std::set<Endpoint>{{kUs, 6881}}));
-  const auto local = tracker.announce(Tracker::request(4, 5), {Ipv4Address::loopback(), Ipv4Address::loopback()});
+  AnnounceRequest request = Tracker::request(4, 5);
+  request.port = 6882;
+  const auto local = tracker.announce(request, {Ipv4Address::loopback(), Ipv4Address::loopback()});
   EXPECT_TRUE(endpoints(local).contains({Ipv4Address::loopback(), 6881}));
 }
 
@@ -138,7 +140,7 @@ TEST(Swarms, MembersInsideThisHostAreHandedToEachOtherAndToThisHostOnly) {
   const Ipv4Address other_container{0xac110003};
   tracker.announce(Tracker::request(2, 0), {container, containers.address});
   EXPECT_TRUE(tracker.announce(3, 5).peers.empty());
-  EXPECT_EQ(tracker.announce(Tracker::request(4, 5), {other_container, containers.address}).peers.size(), 1u);
+  EXPECT_EQ(tracker.announce(Tracker::request(4, 5), {other_container, containers.address}).peers.size(), 2u);
   EXPECT_EQ(tracker.announce(Tracker::request(5, 5), {kUs, kUs}).peers.size(), 3u);
 }
 

@@ -27,7 +27,7 @@ struct Tracker {
   static wire::UdpAnnounce announce(std::uint64_t connection, std::uint16_t port = 6881) {
     return {.connection = connection,
             .transaction = 8,
-            .request = {.info_hash = kShare, .peer_id = {std::byte{port}}, .port = port, .left = 5}};
+            .request = {.info_hash = kShare, .peer_id = {static_cast<std::byte>(port)}, .port = port, .left = 5}};
   }
 
   base::Rng rng{1};
