@@ -142,10 +142,12 @@ void SwarmHost::lose(SwarmLink& link, const std::string& reason, Instant now) {
   metadata_.remove_peer(link.source, now);
 
   const bool was_met = link.is_ready || (link.course && link.course->answers() > 0);
+  const bool needs_nothing = is_pointless(link);
   const bool was_useful = link.brought_bytes + link.taken_bytes > 0;
   for (const Endpoint& address : link.addresses) {
+    if (needs_nothing) search_.book().on_seed(address, true);
     if (was_met) {
-      search_.book().on_ended(address, was_useful || is_pointless(link), now);
+      search_.book().on_ended(address, was_useful || needs_nothing, now);
     } else {
       // A user does not say which protocol his peer speaks.
       const auto other = link.course ? PeerProtocol::bittorrent : PeerProtocol::course;
@@ -178,9 +180,7 @@ void SwarmHost::lose_pointless(Instant now) {
   for (const auto& [source, link] : context_.links.all()) {
     if (link->is_gone()) continue;
     if (link->course) context_.links.touch(*link);
-    if (!is_pointless(*link)) continue;
-    for (const Endpoint& address : link->addresses) search_.book().on_seed(address, true);
-    lose(*link, "has everything, as we do", now);
+    if (is_pointless(*link)) lose(*link, "has everything, as we do", now);
   }
 }
 
