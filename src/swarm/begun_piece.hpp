@@ -32,6 +32,7 @@ class BegunPiece {
   [[nodiscard]] std::uint32_t open_count() const { return open_; }
   [[nodiscard]] bool is_whole() const { return here_ == block_count(); }
   [[nodiscard]] bool is_untouched() const { return open_ == block_count(); }
+  [[nodiscard]] bool is_coming() const { return open_ + here_ < block_count(); }  // something is asked for
   [[nodiscard]] BlockSpan all() const { return {0, block_count()}; }
   // Our own sessions give runs that fit: anything else is a bug.
   [[nodiscard]] BlockSpan span_of(const Run& run) const;

@@ -54,7 +54,7 @@ std::optional<Run> Picker::Impl::pick_open(const Asker& asker) {
     return ask(asker, *open, *open->first_open(run_blocks(asker.source)));
   }
   if (!fresh) return std::nullopt;
-  if (begun_.size() >= begun_pieces_max_) {
+  if (begun_.size() >= begun_pieces_max_ && !suspects_.is_suspect(asker.id)) {
     if (auto run = pick_unusual(asker)) return run;
   }
   return begin(asker, *fresh);
@@ -65,7 +65,8 @@ std::optional<Run> Picker::Impl::pick_open(const Asker& asker) {
 std::optional<Run> Picker::Impl::pick_unusual(const Asker& asker) {
   BegunPiece* begun = best_open(asker, &Impl::may_join_unusually);
   if (!begun) return std::nullopt;
-  if (begun->owner() != asker.id) begun->set_owner(std::nullopt);
+  // Not everybody at once: when this one is a suspect too, the piece should say something about few.
+  begun->set_owner(suspects_.is_suspect(asker.id) ? std::optional(asker.id) : std::nullopt);
   if (asker.source.kind == SourceKind::whole_pieces) return ask(asker, *begun, begun->all());
   return ask(asker, *begun, *begun->first_open(run_blocks(asker.source)));
 }
@@ -77,16 +78,14 @@ bool Picker::Impl::may_join(const Asker& asker, const BegunPiece& begun) {
 
 bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begun) {
   if (asker.source.kind == SourceKind::whole_pieces && !begun.has_place_in_all(asker.id)) return false;
-  if (!begun.owner() || begun.owner() == asker.id) return true;
+  if (begun.owner() == asker.id || !begun.is_coming()) return true;
+  if (!begun.owner()) return !suspects_.is_suspect(asker.id);
   const PickerSource& owner = sources_.at(*begun.owner());
-  const bool is_coming = std::any_of(owner.asked.begin(), owner.asked.end(),
-                                     [&begun](const auto& asked) { return asked.piece == begun.piece(); });
-  if (!is_coming) return true;
   const double guess = guessed_rate();
   const double mine = bytes_of(asker.source.asked_blocks + begun.open_count()) / rate_or(asker.source, guess);
   const double its = seconds_left(owner, guess, asker.now) + bytes_of(begun.open_count()) / rate_or(owner, guess);
-  if (mine < kSoonerPart * its) return true;
-  look_again_at(owner.heard_at + base::from_seconds(mine / kSoonerPart), asker.now);
+  if (mine < kMuchSoonerPart * its) return true;
+  look_again_at(owner.heard_at + base::from_seconds(mine / kMuchSoonerPart), asker.now);
   return false;
 }
 

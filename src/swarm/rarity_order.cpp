@@ -104,18 +104,24 @@ std::optional<base::PieceIndex> RarityOrder::rarest(const base::Bitfield& has, s
   return std::nullopt;
 }
 
-// From a random place on, so that the first one found of the lowest level is a random one.
+// From a random word on, and at random within a word, so that neighbours are as likely as others.
 std::optional<base::PieceIndex> RarityOrder::rarest_by_set(const base::Bitfield& has, std::uint32_t floor) {
   const std::size_t words = word_count(has);
-  std::optional<base::PieceIndex> best;
   const std::size_t start = rng_.below(words);
+  std::optional<base::PieceIndex> best;
   for (std::size_t i = 0; i < words; ++i) {
     const std::size_t word = (start + i) % words;
+    std::uint64_t equals = 0;  // in this word
     for (std::uint64_t bits = common_word(has, members_, word); bits != 0;) {
       const auto bit = static_cast<std::uint32_t>(std::countl_zero(bits));
       bits &= ~(std::uint64_t{1} << (kWordBits - 1 - bit));
       const base::PieceIndex piece(static_cast<std::uint32_t>(word * kWordBits) + bit);
-      if (!best || level(piece) < level(*best)) best = piece;
+      if (!best || level(piece) < level(*best)) {
+        best = piece;
+        equals = 1;
+      } else if (equals > 0 && level(piece) == level(*best) && rng_.below(++equals) == 0) {
+        best = piece;
+      }
     }
     if (best && level(*best) == floor) break;
   }
