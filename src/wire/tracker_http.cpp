@@ -78,7 +78,7 @@ Judged read_port(const std::vector<std::string>& values, std::uint16_t& port) {
   return {};
 }
 
-void read_optional_field(std::string_view name, std::string value, AnnounceRequest& request) {
+void read_optional_field(std::string_view name, const std::string& value, AnnounceRequest& request) {
   if (name == "uploaded") request.uploaded = parse_number(value).value_or(0);
   if (name == "downloaded") request.downloaded = parse_number(value).value_or(0);
   if (name == "left") request.left = parse_number(value).value_or(kLeftUnknown);
@@ -88,8 +88,8 @@ void read_optional_field(std::string_view name, std::string value, AnnounceReque
   if (name == "no_peer_id") request.omits_peer_ids = value == "1";
   if (name == "ip") request.address = base::Ipv4Address::parse(value);
   if (name == "ipv6") request.ipv6 = parse_ipv6_endpoint(value, request.port);
-  if (name == "trackerid") request.tracker_id = std::move(value);
-  if (name == "shoal_held") request.held = std::move(value);
+  if (name == "trackerid") request.tracker_id = value;
+  if (name == "shoal_held") request.held = value;
   if (name == "numwant") {
     if (const auto wanted = parse_number(value)) {
       request.peers_wanted = static_cast<std::uint32_t>(std::min<std::uint64_t>(*wanted, kAnnouncePeersMax));
@@ -204,7 +204,7 @@ std::expected<AnnounceRequest, std::string> parse_announce_query(std::string_vie
     return std::unexpected(judged.error());
   }
   for (const auto& [name, value] : query_fields(query)) {
-    if (auto decoded = query_decode(value)) read_optional_field(name, std::move(*decoded), request);
+    if (const auto decoded = query_decode(value)) read_optional_field(name, *decoded, request);
   }
   return request;
 }
