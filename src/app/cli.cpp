@@ -17,6 +17,10 @@ namespace shoal::app {
 
 void add_common_options(CLI::App& command, CommonOptions& options) {
   command.add_option("--dir", options.directory, "the course directory")->capture_default_str();
+  add_output_options(command, options);
+}
+
+void add_output_options(CLI::App& command, CommonOptions& options) {
   command.add_flag("--json", options.is_json, "one JSON event per line on stdout");
   command.add_flag("--quiet", options.is_quiet, "say nothing but errors and results");
   command.add_flag("--verbose", options.is_verbose, "say more, message by message");
@@ -67,6 +71,9 @@ int run_program(int count, char** arguments) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "shoal " SHOAL_VERSION);
   Chosen chosen;
+  add_make_command(app, chosen);
+  add_verify_command(app, chosen);
+  add_inspect_command(app, chosen);
   CLI::App* course = app.add_subcommand("course", "the course system, role by role");
   course->require_subcommand(1);
   add_split_command(*course, chosen);

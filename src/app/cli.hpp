@@ -31,6 +31,8 @@ struct Chosen {
 };
 
 void add_common_options(CLI::App& command, CommonOptions& options);
+// --json, --quiet and --verbose, without the course directory.
+void add_output_options(CLI::App& command, CommonOptions& options);
 
 // Each adds itself below `course`, and sets `chosen` when the user picked it.
 void add_split_command(CLI::App& course, Chosen& chosen);
@@ -45,6 +47,9 @@ void add_share_command(CLI::App& app, Chosen& chosen);
 void add_get_command(CLI::App& app, Chosen& chosen);
 void add_list_command(CLI::App& app, Chosen& chosen);
 void add_swarm_tracker_command(CLI::App& app, Chosen& chosen);
+void add_make_command(CLI::App& app, Chosen& chosen);
+void add_verify_command(CLI::App& app, Chosen& chosen);
+void add_inspect_command(CLI::App& app, Chosen& chosen);
 
 // The whole program: parses, runs, gives the exit code.
 [[nodiscard]] int run_program(int count, char** arguments);

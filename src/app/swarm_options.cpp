@@ -55,12 +55,6 @@ std::vector<net::Interface> chosen_interfaces(base::Ipv4Address bind) {
 
 }  // namespace
 
-void add_output_options(CLI::App& command, CommonOptions& options) {
-  command.add_flag("--json", options.is_json, "one JSON event per line on stdout");
-  command.add_flag("--quiet", options.is_quiet, "say nothing but errors and results");
-  command.add_flag("--verbose", options.is_verbose, "say more, message by message");
-}
-
 void add_swarm_options(CLI::App& command, SwarmOptions& options) {
   add_output_options(command, options.common);
   command.add_option("--bind", options.bind, "listen on this address, and look on its interface only");

@@ -28,8 +28,6 @@ struct SwarmOptions {
 };
 
 void add_swarm_options(CLI::App& command, SwarmOptions& options);
-// --json, --quiet, --verbose, without the course directory.
-void add_output_options(CLI::App& command, CommonOptions& options);
 
 // The options as the machine takes them; identity, limits, peers, trackers, interfaces. Errors name the option.
 [[nodiscard]] Read<roles::SwarmHostOptions> make_host_options(const SwarmOptions& options);

@@ -1,0 +1,112 @@
+#include "app/torrent_files.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+
+#include "app/print.hpp"
+#include "app/progress.hpp"
+#include "metainfo/paths.hpp"
+
+namespace shoal::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kPieceBytesSmallest = 16 * 1024;  // what others ask for at once
+
+// One byte more than a torrent may have is enough to see that it has too many.
+Read<std::string> read_limited(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return std::unexpected(fmt::format("{}: it is a folder", path.string()));
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  constexpr std::size_t kBlockBytes = 256 * 1024;
+  while (file && text.size() <= metainfo::kTorrentBytesMax) {
+    const std::size_t size = text.size();
+    text.resize(size + kBlockBytes);
+    file.read(text.data() + size, kBlockBytes);
+    text.resize(size + static_cast<std::size_t>(file.gcount()));
+  }
+  if (!file.is_open() || file.bad()) {
+    return std::unexpected(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
+  }
+  return text;
+}
+
+}  // namespace
+
+Read<metainfo::Torrent> read_torrent(const fs::path& path) {
+  const auto text = read_limited(path);
+  if (!text) return std::unexpected(text.error());
+  auto torrent = metainfo::parse_torrent(base::view_of(*text));
+  if (!torrent) {
+    return std::unexpected(
+        fmt::format("{}: not a torrent that can be used: {}", path.string(), torrent.error().describe()));
+  }
+  return std::move(*torrent);
+}
+
+metainfo::Magnet magnet_of(const metainfo::Torrent& torrent) {
+  metainfo::Magnet magnet{.info_hash = torrent.info_hash,
+                          .name = torrent.manifest.name,
+                          .trackers = {},
+                          .web_seeds = torrent.web_seeds,
+                          .peers = {}};
+  for (const auto& tier : torrent.tracker_tiers) {
+    magnet.trackers.insert(magnet.trackers.end(), tier.begin(), tier.end());
+  }
+  return magnet;
+}
+
+fs::path find_data(const metainfo::Manifest& manifest, const fs::path& path) {
+  std::error_code error;
+  const fs::path inside = path / manifest.name;
+  if (!manifest.layout->is_folder) return fs::is_directory(path, error) ? inside : path;
+  // A folder may hold one of its own name: where the first file lies decides.
+  const std::string first = metainfo::join_path(manifest.layout->files.front().path);
+  const bool is_here = fs::exists(fs::symlink_status(path / first, error));
+  return !is_here && fs::is_directory(inside, error) ? inside : path;
+}
+
+Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const auto size = parse_size(text);
+  if (!size || *size < kPieceBytesSmallest || *size > metainfo::kPieceBytesMax || !std::has_single_bit(*size)) {
+    return std::unexpected(fmt::format("--piece-size {}: not a power of two from 16K to 256M, such as 1M", text));
+  }
+  return static_cast<std::uint32_t>(*size);
+}
+
+ExitCode exit_code_of(storage::ShareError::Kind kind) {
+  switch (kind) {
+    case storage::ShareError::Kind::unreadable:
+    case storage::ShareError::Kind::unfit:
+      return ExitCode::usage;
+    case storage::ShareError::Kind::changed:
+      return ExitCode::mismatched;
+  }
+  return ExitCode::internal_error;
+}
+
+void print_warnings(const CommonOptions& common, const std::vector<std::string>& warnings) {
+  if (common.is_json || common.is_quiet) return;
+  for (const std::string& warning : warnings) print_text(stderr, fmt::format("shoal: {}\n", printable(warning)));
+}
+
+std::string counted(std::uint64_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
+void end_on_interrupt() {
+  const auto end = [](int) { ::_exit(static_cast<int>(ExitCode::interrupted)); };
+  std::signal(SIGINT, end);
+  std::signal(SIGTERM, end);
+}
+
+}  // namespace shoal::app

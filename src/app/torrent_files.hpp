@@ -1,0 +1,33 @@
+// What the commands that work on .torrent files have in common: reading one, its magnet link, where its data lies.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli.hpp"
+#include "metainfo/magnet.hpp"
+#include "metainfo/torrent.hpp"
+#include "storage/share_scan.hpp"
+
+namespace shoal::app {
+
+[[nodiscard]] Read<metainfo::Torrent> read_torrent(const std::filesystem::path& path);
+[[nodiscard]] metainfo::Magnet magnet_of(const metainfo::Torrent& torrent);
+// The torrent's file, or the folder that holds its files, for a path that is either this or where it lies.
+[[nodiscard]] std::filesystem::path find_data(const metainfo::Manifest& manifest, const std::filesystem::path& path);
+
+// Nothing when the text is empty: a size is chosen then. The error names the option.
+[[nodiscard]] Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text);
+[[nodiscard]] ExitCode exit_code_of(storage::ShareError::Kind kind);
+
+// On stderr, one line each; not with --json, where they are part of the event.
+void print_warnings(const CommonOptions& common, const std::vector<std::string>& warnings);
+// "1 file", "2 files"
+[[nodiscard]] std::string counted(std::uint64_t count, std::string_view word);
+// From here on Ctrl-C ends the program with the exit code for it. For commands that leave nothing half done.
+void end_on_interrupt();
+
+}  // namespace shoal::app
