@@ -16,7 +16,7 @@ namespace shoal::storage {
 namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
-constexpr std::size_t kThreadsMax = 16;
+constexpr std::size_t kThreadsMax = 256;
 
 std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -28,6 +28,12 @@ FileVersion version_from(const struct stat& status) {
           .size_bytes = static_cast<std::uint64_t>(status.st_size),
           .modified_ns = nanoseconds(status.st_mtim),
           .changed_ns = nanoseconds(status.st_ctim)};
+}
+
+// Of something that should be a regular file and is none.
+int kind_error(mode_t mode) {
+  if (S_ISLNK(mode)) return ELOOP;
+  return S_ISDIR(mode) ? EISDIR : EINVAL;
 }
 
 std::size_t buffer_size_for(std::uint64_t bytes) {
@@ -62,13 +68,20 @@ SysResult<PlainFile> open_plain_file(int folder, const char* name, int flags) {
   if (!fd.is_open()) return std::unexpected(errno);
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return std::unexpected(errno);
-  if (!S_ISREG(status.st_mode)) return std::unexpected(S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
+  if (!S_ISREG(status.st_mode)) return std::unexpected(kind_error(status.st_mode));
   return PlainFile{std::move(fd), version_from(status)};
 }
 
 SysResult<FileVersion> version_of(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return std::unexpected(errno);
+  return version_from(status);
+}
+
+SysResult<FileVersion> version_of(int folder, const char* name) {
+  struct stat status{};
+  if (::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::unexpected(errno);
+  if (!S_ISREG(status.st_mode)) return std::unexpected(kind_error(status.st_mode));
   return version_from(status);
 }
 

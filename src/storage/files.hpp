@@ -45,6 +45,8 @@ struct ByteRange {
 // on a pipe. `flags`: O_RDONLY or O_RDWR.
 [[nodiscard]] SysResult<PlainFile> open_plain_file(int folder, const char* name, int flags);
 [[nodiscard]] SysResult<FileVersion> version_of(int fd);
+// Of what bears the name, which must be a regular file (the same errors as opening it).
+[[nodiscard]] SysResult<FileVersion> version_of(int folder, const char* name);
 
 [[nodiscard]] SysResult<void> write_all_at(int fd, base::ByteView bytes, std::uint64_t offset);
 // How many bytes were read: fewer than asked only at the end of the file or when reading fails.

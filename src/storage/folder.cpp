@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -28,6 +29,17 @@ StoreResult<FolderPtr> Folder::open(const std::filesystem::path& path, Missing m
   UniqueFd fd(::open(real.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.is_open()) return std::unexpected(store_error(errno, "open folder", real.native()));
   return FolderPtr(new Folder(path, std::move(fd)));
+}
+
+SysResult<FolderPtr> Folder::open_inner(const std::string& name, Missing missing) const {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+  UniqueFd fd(::openat(fd_.get(), name.c_str(), kFlags));
+  if (!fd.is_open() && errno == ENOENT && missing == Missing::is_created) {
+    if (::mkdirat(fd_.get(), name.c_str(), 0777) != 0 && errno != EEXIST) return std::unexpected(errno);
+    fd = UniqueFd(::openat(fd_.get(), name.c_str(), kFlags));
+  }
+  if (!fd.is_open()) return std::unexpected(errno);
+  return FolderPtr(new Folder(path_ / name, std::move(fd)));
 }
 
 std::string Folder::path_of(std::string_view name) const {
@@ -70,6 +82,20 @@ StoreResult<UniqueFd> Folder::create(const std::string& name) const {
   return fd;
 }
 
+StoreResult<UniqueFd> Folder::create_nameless() const {
+  UniqueFd fd(::openat(fd_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd.is_open()) return fd;
+  const bool is_unsupported = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
+  if (!is_unsupported) return std::unexpected(store_error(errno, "write in", path_.native()));
+  std::string name = ".shoal-XXXXXX";
+  // Without O_TMPFILE: under a name that exists for a moment. mkostemp takes paths only.
+  std::string path = path_of(name);
+  fd = UniqueFd(::mkostemp(path.data(), O_CLOEXEC));
+  if (!fd.is_open()) return std::unexpected(store_error(errno, "write in", path_.native()));
+  ::unlink(path.c_str());
+  return fd;
+}
+
 StoreResult<void> Folder::rename(const std::string& from, const std::string& to) const {
   if (::renameat(fd_.get(), from.c_str(), fd_.get(), to.c_str()) != 0) {
     return std::unexpected(store_error(errno, "write", path_of(to)));
@@ -77,8 +103,33 @@ StoreResult<void> Folder::rename(const std::string& from, const std::string& to)
   return {};
 }
 
+SysResult<void> Folder::rename_to_free(const std::string& from, const std::string& to) const {
+  if (::renameat2(fd_.get(), from.c_str(), fd_.get(), to.c_str(), RENAME_NOREPLACE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS) return std::unexpected(errno);
+  // A file system that cannot promise it: looking first leaves a moment for somebody else.
+  if (kind_of(to) != EntryKind::none) return std::unexpected(EEXIST);
+  if (::renameat(fd_.get(), from.c_str(), fd_.get(), to.c_str()) != 0) return std::unexpected(errno);
+  return {};
+}
+
 void Folder::remove(const std::string& name) const {
   ::unlinkat(fd_.get(), name.c_str(), 0);
+}
+
+SysResult<void> Folder::sync() const {
+  // EINVAL: a file system whose folders need none.
+  if (::fsync(fd_.get()) != 0 && errno != EINVAL) return std::unexpected(errno);
+  return {};
+}
+
+bool Folder::tells_case_apart() const {
+  const std::string small = ".shoal-case-probe-" + std::to_string(::getpid());
+  std::string large = small;
+  large[1] = 'S';
+  if (!create(small)) return true;
+  const bool is_apart = kind_of(large) == EntryKind::none;
+  remove(small);
+  return is_apart;
 }
 
 StoreResult<TemporaryFile> TemporaryFile::create(FolderPtr folder, std::string name) {

@@ -22,6 +22,8 @@ class Folder {
 
   // `path` may be empty: the current folder.
   static StoreResult<std::shared_ptr<const Folder>> open(const std::filesystem::path& path, Missing missing);
+  // A folder in this one; a link in its place is ENOTDIR, wherever it leads.
+  [[nodiscard]] SysResult<std::shared_ptr<const Folder>> open_inner(const std::string& name, Missing missing) const;
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::string path_of(std::string_view name) const;  // for messages and results
@@ -31,8 +33,16 @@ class Folder {
   [[nodiscard]] SysResult<PlainFile> open_plain(const std::string& name, int flags) const;
   // A new file under a name that the caller's lock makes its own: what bears it is removed first. Read and write.
   [[nodiscard]] StoreResult<UniqueFd> create(const std::string& name) const;
+  // A new file without a name: it goes with its descriptor.
+  [[nodiscard]] StoreResult<UniqueFd> create_nameless() const;
   [[nodiscard]] StoreResult<void> rename(const std::string& from, const std::string& to) const;
+  // Fails with EEXIST when something bears the new name.
+  [[nodiscard]] SysResult<void> rename_to_free(const std::string& from, const std::string& to) const;
   void remove(const std::string& name) const;
+  // What was created, renamed and removed here survives a power cut.
+  [[nodiscard]] SysResult<void> sync() const;
+  // Whether `a` and `A` are two names here. Tried out; true when that cannot be done.
+  [[nodiscard]] bool tells_case_apart() const;
 
  private:
   Folder(std::filesystem::path path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}

@@ -8,19 +8,20 @@
 //    whole in one step. The journal stays while somebody goes on giving (keeps_journal).
 //  - serve(): data that is there already, made or checked by the caller; nothing is ever written.
 //
-// Always holds: the journal claims a piece only after its bytes reached the disk (fdatasync before the line is written,
-// batched, so that a power cut loses a few pieces and never believes one too many); open() believes the journal without
-// hashing when sizes and times of the files are as it noted, and hashes what is in doubt; no path leaves the output
-// folder, links in the way are never followed; a second process in the same place gets StoreErrorKind::in_use; NAME
-// that exists already is left alone: it is this very share, then it counts as held, or it is an error that says so.
+// Always holds: the journal claims a piece only after its bytes are in their place, and says which claims outlive a
+// power cut (fsync of the data first, every kSyncBytes); the others outlive the process being killed (see
+// torrent_journal.hpp). So a kill loses the pieces in flight and nothing is hashed; a power cut costs hashing
+// kSyncBytes at most. open() believes the journal without hashing when sizes and times of the files are as it noted,
+// and hashes what is in doubt. No path leaves the output folder, links in the way are never followed; a second process
+// in the same place gets StoreErrorKind::in_use; NAME that exists already is left alone: it is this very share, then it
+// counts as held, or it is an error that says so. Of pieces at the border of files that are not selected the bytes of
+// those files are kept in a side file (.NAME.shoal-side) until finish(), or as long as the journal.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct TorrentStoreOptions {
 
 class TorrentStore final : public PieceStore, public PieceLibrary {
  public:
+  // So much is written between two rounds of fsync.
+  static constexpr std::uint64_t kSyncBytes = 64u << 20;
+
   static std::unique_ptr<TorrentStore> download(TorrentStoreOptions options);
   // `root`: the file, or the folder that holds the files. All pieces are taken as verified while sizes and times stay
   // as they are now; a file that changed gives nothing any more.
@@ -47,7 +51,8 @@ class TorrentStore final : public PieceStore, public PieceLibrary {
                                                           const std::filesystem::path& root);
   ~TorrentStore() override;
 
-  // PieceStore. put() takes the bytes of a piece in any order.
+  // PieceStore. put() takes the bytes of a piece in any order, also twice. Of one that serve() made, open() and
+  // finish() only.
   StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
   StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places, std::uint64_t size_bytes) override;
   StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override;

@@ -3,6 +3,7 @@
 #include "storage/chunk_folder_store.hpp"
 #include "storage/memory.hpp"
 #include "storage/single_file_store.hpp"
+#include "storage/torrent_store.hpp"
 
 namespace shoal::storage::testing {
 namespace {
@@ -55,6 +56,27 @@ class SingleFileBench final : public StoreBench {
   std::unique_ptr<SingleFileStore> store_ = make();
 };
 
+class TorrentBench final : public StoreBench {
+ public:
+  PieceStore& store() override { return *store_; }
+  void restart() override {
+    store_.reset();
+    store_ = make();
+  }
+  std::optional<base::Bytes> result(const metainfo::Manifest& manifest) override {
+    return read_file(folder_.path() / manifest.name);
+  }
+  [[nodiscard]] bool needs_layout() const override { return true; }
+
+ private:
+  [[nodiscard]] std::unique_ptr<TorrentStore> make() const {
+    return TorrentStore::download({.folder = folder_.path(), .name = {}, .info_hash = {}, .selected = {}});
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<TorrentStore> store_ = make();
+};
+
 template <typename Bench>
 std::unique_ptr<StoreBench> make_bench() {
   return std::make_unique<Bench>();
@@ -63,6 +85,10 @@ std::unique_ptr<StoreBench> make_bench() {
 INSTANTIATE_TEST_SUITE_P(Memory, PieceStoreConformance, ::testing::Values(&make_bench<MemoryBench>));
 INSTANTIATE_TEST_SUITE_P(ChunkFolder, PieceStoreConformance, ::testing::Values(&make_bench<ChunkFolderBench>));
 INSTANTIATE_TEST_SUITE_P(SingleFile, PieceStoreConformance, ::testing::Values(&make_bench<SingleFileBench>));
+INSTANTIATE_TEST_SUITE_P(Torrent, PieceStoreConformance, ::testing::Values(&make_bench<TorrentBench>));
+INSTANTIATE_TEST_SUITE_P(Memory, AnyLayoutConformance, ::testing::Values(&make_bench<MemoryBench>));
+INSTANTIATE_TEST_SUITE_P(ChunkFolder, AnyLayoutConformance, ::testing::Values(&make_bench<ChunkFolderBench>));
+INSTANTIATE_TEST_SUITE_P(SingleFile, AnyLayoutConformance, ::testing::Values(&make_bench<SingleFileBench>));
 
 }  // namespace
 }  // namespace shoal::storage::testing

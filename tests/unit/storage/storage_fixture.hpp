@@ -95,6 +95,16 @@ struct CutFile {
     for (const base::Bytes& piece : pieces) all.insert(all.end(), piece.begin(), piece.end());
     return all;
   }
+  // As a torrent of one file describes it.
+  [[nodiscard]] metainfo::Manifest with_layout() const {
+    metainfo::Manifest described = manifest;
+    const std::uint64_t total = whole().size();
+    const auto usual = static_cast<std::uint32_t>(pieces.empty() ? 1 : pieces.front().size());
+    metainfo::FileEntry entry{.path = {manifest.name}, .offset_bytes = 0, .size_bytes = total, .link_target = {}};
+    described.layout =
+        metainfo::Layout{.piece_bytes = usual, .total_bytes = total, .is_folder = false, .files = {std::move(entry)}};
+    return described;
+  }
   [[nodiscard]] std::vector<base::PieceIndex> places_of(std::uint32_t piece) const {
     std::vector<base::PieceIndex> places;
     for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {

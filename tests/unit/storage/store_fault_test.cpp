@@ -12,6 +12,7 @@
 
 #include "storage/chunk_folder_store.hpp"
 #include "storage/single_file_store.hpp"
+#include "storage/torrent_store.hpp"
 #include "unit/storage/storage_fixture.hpp"
 
 namespace shoal::storage::testing {
@@ -38,6 +39,13 @@ const Layout kSingleFile = {"single_file",
                               return std::make_unique<SingleFileStore>(folder / "film.bin");
                             },
                             "film.bin"};
+
+const Layout kTorrent = {
+    "torrent",
+    [](const std::filesystem::path& folder) -> std::unique_ptr<PieceStore> {
+      return TorrentStore::download({.folder = folder, .name = {}, .info_hash = {}, .selected = {}});
+    },
+    "film.bin"};
 
 class StoreFault : public ::testing::TestWithParam<Layout> {
  protected:
@@ -70,7 +78,7 @@ class FileSizeLimit {
 
 // The first error of a download of all pieces, if any.
 std::optional<seam::StoreError> download(PieceStore& store, const CutFile& file) {
-  if (const auto opened = store.open(file.manifest); !opened) return opened.error();
+  if (const auto opened = store.open(file.with_layout()); !opened) return opened.error();
   for (std::uint32_t i = 0; i < file.manifest.piece_count(); ++i) {
     const seam::WriteId write(i);
     if (const auto begun = store.begin(write, file.places_of(i), file.pieces[i].size()); !begun) return begun.error();
@@ -92,7 +100,7 @@ TEST_P(StoreFault, SaysThatTheDiskIsFullAndGoesOnWhenThereIsRoom) {
     EXPECT_FALSE(std::filesystem::exists(result()));
   }
   const auto store = make_store();
-  const auto held = store->open(file.manifest);
+  const auto held = store->open(file.with_layout());
   ASSERT_TRUE(held);
   EXPECT_GE(held->size(), 4u);
   const auto error = download(*store, file);
@@ -104,7 +112,7 @@ TEST(ChunkFolderStoreOnAFullDisk, KeepsChunksThatFitThoughTheWholeFileDoesNotAnd
   const TemporaryFolder folder;
   const CutFile file = CutFile::regular(4, 100'000, 50'000);
   const auto store = kChunkFolder.make(folder.path());
-  ASSERT_TRUE(store->open(file.manifest));
+  ASSERT_TRUE(store->open(file.with_layout()));
   {
     const FileSizeLimit limit(150'000);
     for (std::uint32_t i = 0; i < 4; ++i) put(*store, file, i);
@@ -120,7 +128,7 @@ TEST(ChunkFolderStoreOnAFullDisk, TrustsNoCopyThatDidNotFit) {
   const TemporaryFolder folder;
   const CutFile file = CutFile::regular(4, 100'000, 50'000);
   const auto store = kChunkFolder.make(folder.path());
-  ASSERT_TRUE(store->open(file.manifest));
+  ASSERT_TRUE(store->open(file.with_layout()));
   for (std::uint32_t i = 0; i < 4; ++i) {
     const FileSizeLimit limit(i == 2 ? 150'000 : RLIM_INFINITY);
     put(*store, file, i);
@@ -132,7 +140,7 @@ TEST(ChunkFolderStoreOnAFullDisk, TrustsNoCopyThatDidNotFit) {
 TEST_P(StoreFault, DoesNotCountAPieceOfWhichAWriteFailed) {
   const CutFile file = CutFile::regular(2, 100'000, 50'000);
   const auto store = make_store();
-  ASSERT_TRUE(store->open(file.manifest));
+  ASSERT_TRUE(store->open(file.with_layout()));
   ASSERT_TRUE(store->begin(seam::WriteId(1), file.places_of(0), 100'000));
   ASSERT_TRUE(store->put(seam::WriteId(1), 0, base::ByteView(file.pieces[0]).first(30'000)));
   {
@@ -175,7 +183,7 @@ void run_and_die(PieceStore& store, const CutFile& file, int steps) {
     if (steps-- == 0) ::_exit(0);
   };
   const base::Bytes lie = make_content(1000, 999);
-  (void)store.open(file.manifest);
+  (void)store.open(file.with_layout());
   step();
   for (std::uint32_t i = file.manifest.piece_count(); i-- > 0;) {
     const seam::WriteId honest(2 * i);
@@ -219,7 +227,7 @@ TEST_P(StoreFault, CountsNothingWrongAfterBeingKilledAnywhere) {
     const bool is_finished = steps == steps_in_all - 1;
     EXPECT_EQ(std::filesystem::exists(result()), is_finished);
     const auto store = make_store();
-    const auto held = store->open(file.manifest);
+    const auto held = store->open(file.with_layout());
     ASSERT_TRUE(held) << held.error().message;
     for (const seam::HeldPiece& piece : *held) EXPECT_EQ(piece.size_bytes, file.pieces[piece.piece.value].size());
     // Every piece that complete() said was in place is there: the last one after step 6, the one before after step 13.
@@ -237,7 +245,7 @@ TEST_P(StoreFault, CountsNothingWrongAfterBeingKilledAnywhere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, StoreFault, ::testing::Values(kChunkFolder, kSingleFile),
+INSTANTIATE_TEST_SUITE_P(Layouts, StoreFault, ::testing::Values(kChunkFolder, kSingleFile, kTorrent),
                          [](const auto& layout) { return std::string(layout.param.name); });
 
 }  // namespace

@@ -1,0 +1,141 @@
+// The bytes of a torrent's share as one run from 0 to total_bytes, wherever they lie: in the one file or the tree of
+// files below the root, or, when they belong to files nobody wants (pieces at borders), at the same offset of the side
+// file. Padding is nowhere and reads as zeros. TorrentStore and the pieces it gives read and write through this.
+//
+// Always holds: nothing outside `folder` is touched and no link below it is followed, whatever others put there
+// meanwhile; at most kOpenFilesMax files are kept open, besides those in use at the moment.
+//
+// Threads: all functions from several at once.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/sha1.hpp"
+#include "metainfo/manifest.hpp"
+#include "storage/files.hpp"
+#include "storage/folder.hpp"
+#include "storage/piece_store.hpp"
+
+namespace shoal::storage {
+
+// What changes when a file's content does, and survives a restart of the machine.
+struct FileStamp {
+  std::uint64_t size_bytes = 0;
+  std::int64_t modified_ns = 0;
+  friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+[[nodiscard]] FileStamp stamp_of(const FileVersion& version);
+
+struct TorrentFilesOptions {
+  FolderPtr folder;
+  std::string root;                                    // in it: the file, or the folder that holds the files
+  std::string side;                                    // likewise; empty: there is none
+  std::shared_ptr<const metainfo::Manifest> manifest;  // with a layout
+  std::vector<bool> in_tree;                           // by file: the others' bytes belong to the side file
+  bool is_writable = false;
+};
+
+class TorrentFiles {
+ public:
+  static constexpr std::size_t kOpenFilesMax = 256;
+
+  // Bytes that lie in one place. `file`: an index of the layout, or side_number().
+  struct Stretch {
+    std::uint32_t file = 0;
+    std::uint64_t offset = 0;  // in that file
+    std::uint64_t size_bytes = 0;
+    std::uint64_t from = 0;  // in what was asked for
+    bool is_padding = false;
+  };
+  using Handle = std::shared_ptr<const UniqueFd>;
+
+  explicit TorrentFiles(TorrentFilesOptions options);
+
+  [[nodiscard]] const metainfo::Layout& layout() const { return *manifest_->layout; }
+  [[nodiscard]] std::uint32_t file_count() const { return static_cast<std::uint32_t>(layout().files.size()); }
+  [[nodiscard]] std::uint32_t side_number() const { return file_count(); }
+  [[nodiscard]] bool is_in_tree(std::uint32_t file) const { return file < file_count() && in_tree_[file]; }
+  [[nodiscard]] const std::vector<bool>& in_tree() const { return in_tree_; }
+  // Where the range lies, in order. Neighbours of one place are one.
+  [[nodiscard]] std::vector<Stretch> stretches(ByteRange range) const;
+  [[nodiscard]] ByteRange range_of(base::PieceIndex piece) const;
+  [[nodiscard]] std::string path_of(std::uint32_t file) const;  // for messages
+
+  // Bytes of padding go nowhere. Creates files and folders where none were.
+  [[nodiscard]] StoreResult<void> write(std::uint64_t offset, base::ByteView bytes);
+  // How many bytes could be read: fewer when something is missing, cut short, or changed since freeze().
+  [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<std::byte> target);
+  [[nodiscard]] std::optional<base::Sha1Hash> hash(ByteRange range);
+  // The bytes at `from` of a file of the caller's, or of this share, to `to`.
+  [[nodiscard]] StoreResult<void> copy_in(int source, std::uint64_t from, ByteRange to);
+  [[nodiscard]] StoreResult<void> copy_within(std::uint64_t from, ByteRange to);
+
+  [[nodiscard]] SysResult<Handle> open(std::uint32_t file);
+  [[nodiscard]] StoreResult<Handle> create(std::uint32_t file);  // or open, when it is there by our hand
+  [[nodiscard]] SysResult<FileStamp> look_at(std::uint32_t file);
+  // A symbolic link to its target, and the executable bit; what bears a link's name is removed first.
+  [[nodiscard]] StoreResult<void> make_link(std::uint32_t file);
+  [[nodiscard]] StoreResult<void> make_executable(std::uint32_t file);
+  void remove(std::uint32_t file);  // and folders that are empty without it
+
+  // A file that is there now is one of ours: it is opened, not replaced, and an error when it goes.
+  void know(std::uint32_t file);
+  // The root has a new name, and nothing but the side file is written any more.
+  void move_root(std::string root);
+  // From now on a file that is not as it is now cannot be read.
+  void freeze();
+
+ private:
+  struct Location {
+    FolderPtr folder;
+    std::string name;
+  };
+  struct Cached {
+    Handle handle;
+    std::list<std::uint32_t>::iterator age;
+  };
+
+  [[nodiscard]] SysResult<Location> locate(std::uint32_t file, Folder::Missing missing);
+  [[nodiscard]] SysResult<FolderPtr> parent_of(const metainfo::FileEntry& entry, Folder::Missing missing);
+  [[nodiscard]] Handle cached(std::uint32_t file);
+  Handle keep(std::uint32_t file, UniqueFd fd);
+  void forget(std::uint32_t file);
+  [[nodiscard]] bool is_known(std::uint32_t file);
+  [[nodiscard]] SysResult<Handle> open_anew(std::uint32_t file);
+  void remove_empty_folders(std::span<const std::string> path);
+  [[nodiscard]] std::size_t read_stretch(const Stretch& stretch, std::span<std::byte> target);
+  [[nodiscard]] seam::StoreError error_at(std::uint32_t file, int error_number, std::string_view tried) const;
+
+  using Stamps = std::vector<std::optional<FileStamp>>;  // by file
+  [[nodiscard]] SysResult<FolderPtr> root_folder(Folder::Missing missing);
+  [[nodiscard]] std::shared_ptr<const Stamps> frozen();
+
+  const FolderPtr folder_;
+  const std::string side_;
+  const std::shared_ptr<const metainfo::Manifest> manifest_;
+  const std::vector<bool> in_tree_;
+
+  std::mutex creating_;       // held while a file is created, before mutex_
+  mutable std::mutex mutex_;  // guards what follows
+  std::string root_;
+  bool is_writable_ = false;
+  FolderPtr root_folder_;  // once opened: a rename of the root changes nothing for what is below it
+  std::shared_ptr<const Stamps> frozen_;
+  std::vector<bool> known_;
+  std::list<std::uint32_t> ages_;  // the latest in front
+  std::unordered_map<std::uint32_t, Cached> open_;
+  // The folder that was used last: neighbours of a share lie together.
+  std::span<const std::string> last_path_;
+  FolderPtr last_folder_;
+};
+
+}  // namespace shoal::storage

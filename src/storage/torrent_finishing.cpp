@@ -1,0 +1,82 @@
+#include "storage/torrent_finishing.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace shoal::storage {
+namespace {
+
+using metainfo::FileEntry;
+using seam::StoreError;
+using seam::StoreErrorKind;
+
+// Calls `visit` with each wanted file that is no link until one fails.
+template <typename Visit>
+StoreResult<void> for_each_wanted(TorrentFiles& files, const std::vector<bool>& wanted, const Visit& visit) {
+  for (std::uint32_t i = 0; i < files.file_count(); ++i) {
+    const FileEntry& file = files.layout().files[i];
+    if (!wanted[i] || !file.link_target.empty()) continue;
+    if (auto visited = visit(i, file); !visited) return visited;
+  }
+  return {};
+}
+
+}  // namespace
+
+StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted) {
+  return for_each_wanted(files, wanted, [&](std::uint32_t i, const FileEntry& file) -> StoreResult<void> {
+    if (file.size_bytes == 0) {
+      if (auto created = files.create(i); !created) return std::unexpected(std::move(created.error()));
+    }
+    return file.is_executable ? files.make_executable(i) : StoreResult<void>{};
+  });
+}
+
+StoreResult<void> check_unchanged(TorrentFiles& files, const std::vector<bool>& wanted, const NotedStamps& noted) {
+  return for_each_wanted(files, wanted, [&](std::uint32_t i, const FileEntry& file) -> StoreResult<void> {
+    const auto stamp = files.look_at(i);
+    const auto expected = noted.find(i);
+    const bool is_as_noted = file.size_bytes == 0 || (expected != noted.end() && stamp == expected->second);
+    if (stamp && stamp->size_bytes == file.size_bytes && is_as_noted) return {};
+    const std::string what = stamp ? " was changed" : " was removed";
+    return std::unexpected(
+        StoreError{StoreErrorKind::failed, files.path_of(i) + what + " during the download; run the command again"});
+  });
+}
+
+StoreResult<void> move_into_place(TorrentFiles& files, const std::vector<bool>& wanted, const TorrentPlace& place) {
+  if (files.layout().is_folder) {
+    const auto root = place.folder->open_inner(place.part, Folder::Missing::is_created);
+    if (!root) return std::unexpected(store_error(root.error(), "create", place.folder->path_of(place.part)));
+  }
+  for (std::uint32_t i = 0; i < files.file_count(); ++i) {
+    if (!wanted[i] || files.layout().files[i].link_target.empty()) continue;
+    if (auto made = files.make_link(i); !made) return made;
+  }
+  if (const auto renamed = place.folder->rename_to_free(place.part, place.name); !renamed) {
+    return std::unexpected(store_error(renamed.error(), "write", place.folder->path_of(place.name)));
+  }
+  files.move_root(place.name);
+  if (const auto synced = place.folder->sync(); !synced) {
+    return std::unexpected(store_error(synced.error(), "write", place.folder->path_of(place.name)));
+  }
+  return {};
+}
+
+void remove_part(const TorrentPlace& place, const std::shared_ptr<const metainfo::Manifest>& manifest) {
+  if (place.folder->kind_of(place.part) == Folder::EntryKind::none) return;
+  const std::size_t file_count = manifest->layout->files.size();
+  TorrentFiles part({.folder = place.folder,
+                     .root = place.part,
+                     .side = {},
+                     .manifest = manifest,
+                     .in_tree = std::vector<bool>(file_count, true)});
+  for (std::uint32_t i = 0; i < file_count; ++i) {
+    if (!manifest->layout->files[i].is_padding) part.remove(i);
+  }
+  ::unlinkat(place.folder->fd(), place.part.c_str(), AT_REMOVEDIR);
+}
+
+}  // namespace shoal::storage

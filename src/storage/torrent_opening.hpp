@@ -1,0 +1,50 @@
+// What is there of a torrent when a download of it begins, found out without hashing what need not be. Used by
+// TorrentStore::open().
+//
+// A claim of the journal is believed when its files are as the journal noted them. A file that was being written when
+// the last run was killed cannot be: it may have been written to until kKilledSlack (after a power cut: kPowerCutSlack)
+// after the journal was last touched. What is in doubt is hashed, and only that: the pieces of a file that was changed
+// otherwise, and after a power cut the pieces that had not been synced (TorrentStore::kSyncBytes of them at most).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "metainfo/torrent.hpp"
+#include "storage/torrent_files.hpp"
+#include "storage/torrent_journal.hpp"
+
+namespace shoal::storage {
+
+// A write and the touch() behind it, with the longest wait of a busy processor between them.
+inline constexpr base::Duration kKilledSlack = std::chrono::seconds(2);
+// The kernel writes times back every few seconds, and not all at once.
+inline constexpr base::Duration kPowerCutSlack = std::chrono::seconds(60);
+
+// The names a download uses, all in one folder.
+struct TorrentPlace {
+  FolderPtr folder;
+  std::string name;  // the finished share
+  std::string part;  // the share on its way
+  std::string side;  // bytes of files nobody wants
+  std::string journal;
+  metainfo::InfoHash info_hash;
+};
+
+struct OpenedTorrent {
+  std::unique_ptr<TorrentFiles> files;
+  TorrentClaims claims;   // all of them true
+  bool is_whole = false;  // the finished share is there
+  // Files of an earlier selection: their bytes lie elsewhere now. To be removed once the claims are written down.
+  std::unique_ptr<TorrentFiles> old_files;
+  std::vector<std::uint32_t> files_to_remove;
+};
+
+// `wanted`: by file. Hashes on all processors.
+[[nodiscard]] StoreResult<OpenedTorrent> open_torrent(const TorrentPlace& place,
+                                                      const std::shared_ptr<const metainfo::Manifest>& manifest,
+                                                      const std::vector<bool>& wanted);
+
+}  // namespace shoal::storage

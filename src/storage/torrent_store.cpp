@@ -1,0 +1,392 @@
+#include "storage/torrent_store.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.hpp"
+#include "storage/torrent_piece.hpp"
+#include "storage/torrent_store_impl.hpp"
+
+namespace shoal::storage {
+namespace {
+
+using base::PieceIndex;
+using seam::StoreError;
+using seam::StoreErrorKind;
+
+constexpr std::size_t kCopyBytes = 256 * 1024;
+// More dirty files than this are synced with their whole file system.
+constexpr std::size_t kSyncOneByOneMax = 32;
+
+bool is_zeros(base::ByteView bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+}  // namespace
+
+TorrentStore::Impl::WritePtr TorrentStore::Impl::find(seam::WriteId write) {
+  const std::lock_guard guard(mutex_);
+  const auto found = writes_.find(write);
+  SHOAL_CHECK(found != writes_.end());
+  return found->second;
+}
+
+TorrentStore::Impl::WritePtr TorrentStore::Impl::extract(seam::WriteId write) {
+  const std::lock_guard guard(mutex_);
+  const auto node = writes_.extract(write);
+  return node.empty() ? nullptr : node.mapped();
+}
+
+StoreResult<void> TorrentStore::Impl::begin(seam::WriteId write, const std::vector<PieceIndex>& places,
+                                            std::uint64_t size_bytes) {
+  SHOAL_CHECK(!places.empty() && !is_serving_ && files_ != nullptr);
+  auto state = std::make_shared<Write>();
+  state->size_bytes = size_bytes;
+  state->hash = manifest_->hash_of(places.front());
+  for (const PieceIndex place : places) {
+    SHOAL_CHECK(manifest_->hash_of(place) == state->hash);
+    if (manifest_->size_of(place) == size_bytes) state->places.push_back(place);
+  }
+  // Equal pieces of files nobody wants need no room.
+  const auto is_unwanted = [this](PieceIndex place) { return !wanted_pieces_.test(place); };
+  if (!std::ranges::all_of(state->places, is_unwanted)) std::erase_if(state->places, is_unwanted);
+  bool needs_own_file = false;
+  {
+    const std::lock_guard guard(mutex_);
+    if (!state->places.empty()) {
+      const PieceIndex home = state->places.front();
+      needs_own_file = is_whole_ || verified_.test(home) || !owners_.try_emplace(home, state).second;
+    }
+    const bool is_new = writes_.try_emplace(write, state).second;
+    SHOAL_CHECK(is_new);
+  }
+  if (!needs_own_file) return {};
+  auto own_file = place_.folder->create_nameless();
+  if (!own_file) return std::unexpected(std::move(own_file.error()));
+  state->own_file = *std::move(own_file);
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
+  const WritePtr state = find(write);
+  SHOAL_CHECK(offset_bytes <= state->size_bytes && bytes.size() <= state->size_bytes - offset_bytes);
+  if (state->places.empty() || bytes.empty()) return {};
+  const ByteRange range{files_->range_of(state->places.front()).offset + offset_bytes, bytes.size()};
+  const std::lock_guard guard(state->mutex);
+  if (offset_bytes < state->hashed_bytes) {
+    state->is_hashed_in_order = false;
+  } else if (offset_bytes == state->hashed_bytes && state->is_hashed_in_order) {
+    state->hasher.update(bytes);
+    state->hashed_bytes += bytes.size();
+  }
+  for (const TorrentFiles::Stretch& stretch : files_->stretches(range)) {
+    // Padding reads as zeros, whatever was sent.
+    if (stretch.is_padding && !is_zeros(bytes.subspan(stretch.from, stretch.size_bytes))) state->is_spoilt = true;
+  }
+  auto written = state->own_file.is_open() ? write_aside(*state, offset_bytes, bytes) : write_to_share(range, bytes);
+  // The hash is of what came, not of what is there.
+  if (!written) state->is_spoilt = true;
+  return written;
+}
+
+StoreResult<void> TorrentStore::Impl::write_aside(Write& write, std::uint64_t offset_bytes, base::ByteView bytes) {
+  if (const auto written = write_all_at(write.own_file.get(), bytes, offset_bytes); !written) {
+    return std::unexpected(store_error(written.error(), "write", path_));
+  }
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::write_to_share(ByteRange range, base::ByteView bytes) {
+  const std::shared_lock writing(writing_);
+  if (auto marked = mark_dirty(range); !marked) return marked;
+  if (auto written = files_->write(range.offset, bytes); !written) return written;
+  journal_->touch();
+  return {};
+}
+
+// Before bytes of this range are written: the journal says which files are no longer as it noted them.
+StoreResult<void> TorrentStore::Impl::mark_dirty(ByteRange range) {
+  for (const TorrentFiles::Stretch& stretch : files_->stretches(range)) {
+    if (stretch.is_padding || is_dirty_[stretch.file]) continue;
+    const std::lock_guard guard(mutex_);
+    if (is_dirty_[stretch.file]) continue;
+    if (auto added = journal_->add_dirty(stretch.file); !added) return added;
+    is_dirty_[stretch.file] = true;
+    dirty_.push_back(stretch.file);
+  }
+  return {};
+}
+
+StoreResult<bool> TorrentStore::Impl::complete(seam::WriteId write) {
+  const WritePtr state = extract(write);
+  SHOAL_CHECK(state != nullptr);
+  if (state->places.empty()) return false;
+  std::unique_lock guard(state->mutex);
+  state->is_ended = true;
+  if (!is_right(*state)) {
+    release(state);
+    return false;
+  }
+  auto settled = settle(state);
+  guard.unlock();
+  if (!settled) {
+    release(state);
+    return std::unexpected(std::move(settled.error()));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_syncing_ || unsynced_bytes_ < kSyncBytes) return true;
+  }
+  if (auto synced = sync(); !synced) return std::unexpected(std::move(synced.error()));
+  return true;
+}
+
+// What came in order is hashed already; the rest is read back, from memory as a rule.
+bool TorrentStore::Impl::is_right(Write& write) {
+  if (write.is_spoilt) return false;
+  if (!write.is_hashed_in_order) {
+    (void)write.hasher.finish();
+    write.hashed_bytes = 0;
+  }
+  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes - write.hashed_bytes, kCopyBytes));
+  const std::uint64_t home = files_->range_of(write.places.front()).offset;
+  while (write.hashed_bytes < write.size_bytes) {
+    const std::size_t count = std::min<std::uint64_t>(buffer.size(), write.size_bytes - write.hashed_bytes);
+    const std::span<std::byte> bytes = std::span(buffer).first(count);
+    const std::size_t done = write.own_file.is_open() ? read_at(write.own_file.get(), bytes, write.hashed_bytes)
+                                                      : files_->read(home + write.hashed_bytes, bytes);
+    if (done != count) return false;
+    write.hasher.update(bytes);
+    write.hashed_bytes += count;
+  }
+  return write.hasher.finish() == write.hash;
+}
+
+// The bytes are right: makes them count, at all their places.
+StoreResult<void> TorrentStore::Impl::settle(const WritePtr& write) {
+  const PieceIndex home = write->places.front();
+  WritePtr other;
+  {
+    const std::lock_guard guard(mutex_);
+    if (verified_.test(home)) return {};
+    WritePtr& owner = owners_[home];
+    if (owner != nullptr && owner != write) {
+      if (owner->is_claiming) return {};  // with the same bytes
+      other = owner;
+    }
+    owner = write;
+    write->is_claiming = true;
+  }
+  if (other != nullptr) {
+    const std::lock_guard guard(other->mutex);
+    if (!other->is_ended) {
+      if (auto moved = move_aside(*other); !moved) return moved;
+    }
+  }
+  const ByteRange range = files_->range_of(home);
+  if (write->own_file.is_open()) {
+    auto copied = is_whole_ ? compare_with_share(write->own_file.get(), 0, range)
+                            : copy_to_share(write->own_file.get(), 0, range);
+    if (!copied) return copied;
+  }
+  for (const PieceIndex place : std::span(write->places).subspan(1)) {
+    const ByteRange to = files_->range_of(place);
+    if (is_whole_) {
+      if (auto compared = compare_with_share(write->own_file.get(), 0, to); !compared) return compared;
+      continue;
+    }
+    const std::shared_lock writing(writing_);
+    if (auto marked = mark_dirty(to); !marked) return marked;
+    if (auto copied = files_->copy_within(range.offset, to); !copied) return copied;
+    journal_->touch();
+  }
+  return claim(write);
+}
+
+// What is written at the place so far goes on in a file of its own.
+StoreResult<void> TorrentStore::Impl::move_aside(Write& write) {
+  auto own_file = place_.folder->create_nameless();
+  if (!own_file) return std::unexpected(std::move(own_file.error()));
+  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes, kCopyBytes));
+  const std::uint64_t home = files_->range_of(write.places.front()).offset;
+  for (std::uint64_t done = 0; done < write.size_bytes;) {
+    const std::size_t count = std::min<std::uint64_t>(buffer.size(), write.size_bytes - done);
+    std::ranges::fill(buffer, std::byte{0});
+    (void)files_->read(home + done, std::span(buffer).first(count));  // short: it has not come that far
+    if (const auto written = write_all_at(own_file->get(), base::ByteView(buffer).first(count), done); !written) {
+      return std::unexpected(store_error(written.error(), "write", path_));
+    }
+    done += count;
+  }
+  write.own_file = *std::move(own_file);
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::copy_to_share(int source, std::uint64_t from, ByteRange to) {
+  const std::shared_lock writing(writing_);
+  if (auto marked = mark_dirty(to); !marked) return marked;
+  if (auto copied = files_->copy_in(source, from, to); !copied) return copied;
+  journal_->touch();
+  return {};
+}
+
+// A finished share is not written to. A piece that could not be checked, because it holds bytes of files that were not
+// wanted, came again: now it can be.
+StoreResult<void> TorrentStore::Impl::compare_with_share(int source, std::uint64_t from, ByteRange to) {
+  base::Bytes expected(std::min<std::uint64_t>(to.size_bytes, kCopyBytes));
+  base::Bytes found(expected.size());
+  for (const TorrentFiles::Stretch& stretch : files_->stretches(to)) {
+    if (stretch.is_padding) continue;
+    for (std::uint64_t done = 0; done < stretch.size_bytes;) {
+      const std::size_t count = std::min<std::uint64_t>(expected.size(), stretch.size_bytes - done);
+      const std::span<std::byte> bytes = std::span(expected).first(count);
+      const std::uint64_t offset = stretch.from + done;
+      if (read_at(source, bytes, from + offset) != count) {
+        return std::unexpected(store_error(EIO, "read back", path_));
+      }
+      if (stretch.file == files_->side_number()) {
+        if (auto written = files_->write(to.offset + offset, bytes); !written) return written;
+      } else if (files_->read(to.offset + offset, std::span(found).first(count)) != count ||
+                 !std::ranges::equal(bytes, std::span(found).first(count))) {
+        return std::unexpected(StoreError{StoreErrorKind::unwritable,
+                                          "cannot write " + path_ + ": it is there already, and " +
+                                              files_->path_of(stretch.file) +
+                                              " is not what the share holds; move it away, or choose another place"});
+      }
+      done += count;
+    }
+  }
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::claim(const WritePtr& write) {
+  const std::lock_guard guard(mutex_);
+  if (journal_) {
+    if (auto added = journal_->add_pieces(write->places); !added) return added;
+    unsynced_bytes_ += write->size_bytes * write->places.size();
+  }
+  for (const PieceIndex place : write->places) verified_.set(place);
+  owners_.erase(write->places.front());
+  return {};
+}
+
+void TorrentStore::Impl::release(const WritePtr& write) {
+  const std::lock_guard guard(mutex_);
+  if (write->places.empty()) return;
+  const auto owner = owners_.find(write->places.front());
+  if (owner != owners_.end() && owner->second == write) owners_.erase(owner);
+}
+
+void TorrentStore::Impl::abandon(seam::WriteId write) {
+  const WritePtr state = extract(write);
+  if (state == nullptr) return;
+  const std::lock_guard guard(state->mutex);
+  state->is_ended = true;
+  release(state);
+}
+
+// Brings what was claimed to the disk, and then says so in the journal.
+StoreResult<void> TorrentStore::Impl::sync() {
+  std::vector<std::uint32_t> files;
+  std::uint64_t covered = 0;
+  {
+    const std::unique_lock nobody_writes(writing_);
+    const std::lock_guard guard(mutex_);
+    if (has_sync_failed_ || std::exchange(is_syncing_, true)) return {};
+    files = std::exchange(dirty_, {});
+    for (const std::uint32_t file : files) is_dirty_[file] = false;
+    covered = journal_->size_bytes();
+    unsynced_bytes_ = 0;
+  }
+  auto notes = sync_files(files);
+  std::unique_lock guard(mutex_);
+  is_syncing_ = false;
+  if (!notes) {
+    // What of the unsynced bytes is lost nobody knows, and the next fsync would not say so.
+    (void)journal_->add_boot_unknown();
+    has_sync_failed_ = true;
+    return std::unexpected(std::move(notes.error()));
+  }
+  // One that is being written to again is in that state still.
+  std::erase_if(*notes, [this](const TorrentJournal::Note& note) { return is_dirty_[note.file].load(); });
+  if (auto added = journal_->add_synced(*notes, covered); !added) return added;
+  for (const TorrentJournal::Note& note : *notes) noted_[note.file] = note.stamp;
+  return journal_->sync();
+}
+
+StoreResult<std::vector<TorrentJournal::Note>> TorrentStore::Impl::sync_files(const std::vector<std::uint32_t>& files) {
+  const bool is_one_by_one = files.size() <= kSyncOneByOneMax;
+  if (!is_one_by_one && ::syncfs(place_.folder->fd()) != 0) {
+    return std::unexpected(store_error(errno, "write", path_));
+  }
+  std::vector<TorrentJournal::Note> notes;
+  for (const std::uint32_t file : files) {
+    const auto handle = files_->open(file);
+    // Removed meanwhile: finish() and the next open() see that.
+    if (!handle) continue;
+    const auto version = version_of((*handle)->get());
+    // The times belong to what is noted: fsync, not fdatasync.
+    if (!version || (is_one_by_one && ::fsync((*handle)->get()) != 0)) {
+      return std::unexpected(store_error(version ? errno : version.error(), "write", files_->path_of(file)));
+    }
+    notes.push_back({.file = file, .stamp = stamp_of(*version)});
+  }
+  return notes;
+}
+
+std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up(const base::Sha1Hash& hash,
+                                                                  std::size_t stretches_max) {
+  std::shared_ptr<TorrentFiles> files;
+  std::optional<PieceIndex> piece;
+  {
+    const std::lock_guard guard(mutex_);
+    if (manifest_ == nullptr) return nullptr;
+    const auto hash_of = [this](PieceIndex index) -> const base::Sha1Hash& { return manifest_->hash_of(index); };
+    for (const PieceIndex candidate : std::ranges::equal_range(by_hash_, hash, {}, hash_of)) {
+      if (!verified_.test(candidate)) continue;
+      piece = candidate;
+      break;
+    }
+    files = files_;
+  }
+  if (!piece) return nullptr;
+  const ByteRange range = files->range_of(*piece);
+  if (files->stretches(range).size() > stretches_max) return std::nullopt;
+  return make_torrent_piece(files, range);
+}
+
+// --- the outside ---
+
+TorrentStore::TorrentStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TorrentStore::~TorrentStore() = default;
+
+StoreResult<std::vector<seam::HeldPiece>> TorrentStore::open(const metainfo::Manifest& manifest) {
+  return impl_->open(manifest);
+}
+StoreResult<void> TorrentStore::begin(seam::WriteId write, std::vector<PieceIndex> places, std::uint64_t size_bytes) {
+  return impl_->begin(write, places, size_bytes);
+}
+StoreResult<void> TorrentStore::put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) {
+  return impl_->put(write, offset_bytes, bytes);
+}
+StoreResult<bool> TorrentStore::complete(seam::WriteId write) {
+  return impl_->complete(write);
+}
+void TorrentStore::abandon(seam::WriteId write) {
+  impl_->abandon(write);
+}
+StoreResult<std::string> TorrentStore::finish() {
+  return impl_->finish();
+}
+std::optional<seam::ReadablePiecePtr> TorrentStore::look_up_verified(const base::Sha1Hash& hash) {
+  return impl_->look_up(hash, kQuickStretchesMax);
+}
+seam::ReadablePiecePtr TorrentStore::look_up(const base::Sha1Hash& hash) {
+  return impl_->look_up(hash, SIZE_MAX).value_or(nullptr);
+}
+
+}  // namespace shoal::storage

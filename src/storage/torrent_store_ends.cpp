@@ -1,0 +1,226 @@
+// How a TorrentStore begins and ends: open(), finish(), serve().
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "metainfo/paths.hpp"
+#include "metainfo/selection.hpp"
+#include "storage/torrent_store_impl.hpp"
+
+namespace shoal::storage {
+namespace {
+
+using base::PieceIndex;
+using metainfo::Manifest;
+using seam::StoreError;
+using seam::StoreErrorKind;
+
+std::unexpected<StoreError> unwritable(const std::string& path, std::string_view why) {
+  return std::unexpected(StoreError{StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
+}
+
+std::vector<PieceIndex> sorted_by_hash(const Manifest& manifest) {
+  std::vector<PieceIndex> pieces;
+  pieces.reserve(manifest.pieces.size());
+  for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) pieces.emplace_back(i);
+  std::ranges::sort(pieces, {}, [&](PieceIndex piece) -> const base::Sha1Hash& { return manifest.hash_of(piece); });
+  return pieces;
+}
+
+}  // namespace
+
+TorrentStore::Impl::Impl(TorrentStoreOptions options) : options_(std::move(options)) {}
+
+TorrentStore::Impl::Impl(std::shared_ptr<const Manifest> manifest, std::shared_ptr<TorrentFiles> files,
+                         std::string path)
+    : path_(std::move(path)),
+      is_serving_(true),
+      wanted_(files->in_tree()),
+      is_whole_(true),
+      manifest_(std::move(manifest)),
+      files_(std::move(files)),
+      by_hash_(sorted_by_hash(*manifest_)),
+      verified_(manifest_->piece_count(), true) {}
+
+TorrentStore::Impl::~Impl() {
+  if (!journal_ || is_whole_) return;
+  // The next run then needs to trust nobody's clock.
+  if (!sync() || has_sync_failed_) return;
+  if (journal_->add_closed()) (void)journal_->sync();
+}
+
+StoreResult<std::vector<seam::HeldPiece>> TorrentStore::Impl::open(const Manifest& manifest) {
+  if (is_serving_) return held();
+  SHOAL_CHECK(manifest.layout.has_value());
+  if (auto prepared = prepare_place(manifest); !prepared) return std::unexpected(std::move(prepared.error()));
+  if (auto chosen = choose_files(manifest); !chosen) return std::unexpected(std::move(chosen.error()));
+  auto shared = std::make_shared<const Manifest>(manifest);
+  auto opened = open_torrent(place_, shared, wanted_);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  std::optional<TorrentJournal> journal;
+  if (!opened->is_whole) {
+    const JournalKey key{.info_hash = place_.info_hash,
+                         .piece_count = manifest.piece_count(),
+                         .file_count = opened->files->file_count()};
+    auto created = TorrentJournal::create(place_.folder, place_.journal, key, opened->claims);
+    if (!created) return std::unexpected(std::move(created.error()));
+    journal.emplace(*std::move(created));
+    for (const std::uint32_t file : opened->files_to_remove) opened->old_files->remove(file);
+  }
+  adopt(*opened, std::move(shared), std::move(journal));
+  return held();
+}
+
+// The folder, the names in it, and the lock.
+StoreResult<void> TorrentStore::Impl::prepare_place(const Manifest& manifest) {
+  const std::string name = options_.name.value_or(manifest.name);
+  path_ = (options_.folder / name).native();
+  if (!metainfo::is_safe_component(name)) return unwritable(path_, "not the name of one file or folder");
+  if (place_.folder != nullptr && place_.name == name) return {};
+  auto folder = Folder::open(options_.folder, Folder::Missing::is_an_error);
+  if (!folder) return std::unexpected(std::move(folder.error()));
+  auto lock = LockFile::acquire(*folder, sibling_name(name, ".shoal-lock"), path_);
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  lock_.reset();
+  lock_.emplace(*std::move(lock));
+  place_ = {.folder = *std::move(folder),
+            .name = name,
+            .part = sibling_name(name, ".shoal-part"),
+            .side = sibling_name(name, ".shoal-side"),
+            .journal = sibling_name(name, ".shoal-journal"),
+            .info_hash = options_.info_hash};
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::choose_files(const Manifest& manifest) {
+  const metainfo::Layout& layout = *manifest.layout;
+  wanted_ = metainfo::select_files(layout, options_.selected);
+  wanted_pieces_ = metainfo::pieces_of_files(layout, wanted_);
+  if (!options_.selected.empty() && std::ranges::find(wanted_, true) == wanted_.end()) {
+    return unwritable(path_, "the share holds no file that was selected");
+  }
+  const auto clashes = metainfo::find_clashes(layout.files, metainfo::Letters::either_case, 1);
+  if (clashes.empty() || place_.folder->tells_case_apart()) return {};
+  return unwritable(path_, metainfo::join_path(clashes.front().first->path) + " and " +
+                               metainfo::join_path(clashes.front().second->path) +
+                               " are one name here; choose another file system, or fewer files");
+}
+
+void TorrentStore::Impl::adopt(OpenedTorrent& opened, std::shared_ptr<const Manifest> manifest,
+                               std::optional<TorrentJournal> journal) {
+  std::vector<PieceIndex> by_hash = sorted_by_hash(*manifest);
+  const std::lock_guard guard(mutex_);
+  manifest_ = std::move(manifest);
+  files_ = std::move(opened.files);
+  by_hash_ = std::move(by_hash);
+  verified_ = opened.claims.held;
+  for (const PieceIndex piece : opened.claims.new_pieces) verified_.set(piece);
+  writes_.clear();
+  owners_.clear();
+  journal_ = std::move(journal);
+  is_whole_ = opened.is_whole;
+  is_dirty_ = std::make_unique<std::atomic<bool>[]>(files_->file_count() + 1);
+  dirty_.clear();
+  noted_.clear();
+  for (const auto& [file, noted] : opened.claims.files) {
+    if (noted.stamp) noted_[file] = *noted.stamp;
+    is_dirty_[file] = noted.is_dirty;
+    if (noted.is_dirty) dirty_.push_back(file);
+  }
+  unsynced_bytes_ = 0;
+  is_syncing_ = false;
+  has_sync_failed_ = false;
+}
+
+std::vector<seam::HeldPiece> TorrentStore::Impl::held() const {
+  std::vector<seam::HeldPiece> held;
+  held.reserve(verified_.count());
+  for (std::uint32_t i = 0; i < verified_.size(); ++i) {
+    const PieceIndex piece(i);
+    if (verified_.test(piece)) held.push_back({piece, manifest_->size_of(piece)});
+  }
+  return held;
+}
+
+StoreResult<std::string> TorrentStore::Impl::finish() {
+  if (is_serving_) return path_;
+  SHOAL_CHECK(files_ != nullptr);
+  for (std::uint32_t i = 0; i < wanted_pieces_.size(); ++i) {
+    const PieceIndex piece(i);
+    SHOAL_CHECK(!wanted_pieces_.test(piece) || verified_.test(piece));
+  }
+  auto finished = is_whole_ ? check_unchanged(*files_, wanted_, noted_) : finish_part();
+  if (!finished) return std::unexpected(std::move(finished.error()));
+  if (auto kept = keep_or_remove_journal(); !kept) return std::unexpected(std::move(kept.error()));
+  return path_;
+}
+
+StoreResult<void> TorrentStore::Impl::finish_part() {
+  if (auto completed = complete_tree(*files_, wanted_); !completed) return completed;
+  if (auto synced = sync(); !synced) return synced;
+  if (auto checked = check_unchanged(*files_, wanted_, noted_); !checked) return checked;
+  if (auto moved = move_into_place(*files_, wanted_, place_); !moved) return moved;
+  is_whole_ = true;
+  files_->freeze();
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::keep_or_remove_journal() {
+  remove_part(place_, manifest_);
+  journal_.reset();
+  if (!options_.keeps_journal) {
+    place_.folder->remove(place_.journal);
+    place_.folder->remove(place_.side);
+    return {};
+  }
+  TorrentClaims claims{.held = verified_, .new_pieces = {}, .in_tree = files_->in_tree(), .files = {}};
+  claims.is_closed = true;
+  for (std::uint32_t i = 0; i <= files_->side_number(); ++i) {
+    if (i < files_->side_number() && !files_->is_in_tree(i)) continue;
+    if (const auto stamp = files_->look_at(i)) claims.files[i] = {.stamp = *stamp, .is_dirty = false};
+  }
+  const JournalKey key{
+      .info_hash = place_.info_hash, .piece_count = manifest_->piece_count(), .file_count = files_->file_count()};
+  auto created = TorrentJournal::create(place_.folder, place_.journal, key, claims);
+  if (!created) return std::unexpected(std::move(created.error()));
+  return {};
+}
+
+// --- making one ---
+
+std::unique_ptr<TorrentStore> TorrentStore::download(TorrentStoreOptions options) {
+  return std::unique_ptr<TorrentStore>(new TorrentStore(std::make_unique<Impl>(std::move(options))));
+}
+
+StoreResult<std::unique_ptr<TorrentStore>> TorrentStore::serve(const Manifest& manifest,
+                                                               const std::filesystem::path& root) {
+  SHOAL_CHECK(manifest.layout.has_value());
+  // The user may name the share by a link; below it none is followed.
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(root, error);
+  if (error) return std::unexpected(store_error(error.value(), "read", root.native()));
+  auto folder = Folder::open(real.parent_path(), Folder::Missing::is_an_error);
+  if (!folder) return std::unexpected(std::move(folder.error()));
+  const metainfo::Layout& layout = *manifest.layout;
+  auto shared = std::make_shared<const Manifest>(manifest);
+  auto files = std::make_shared<TorrentFiles>(TorrentFilesOptions{.folder = *std::move(folder),
+                                                                  .root = real.filename().native(),
+                                                                  .side = {},
+                                                                  .manifest = shared,
+                                                                  .in_tree = metainfo::select_files(layout, {})});
+  for (std::uint32_t i = 0; i < files->file_count(); ++i) {
+    const metainfo::FileEntry& file = layout.files[i];
+    if (file.is_padding || file.size_bytes == 0) continue;
+    const auto stamp = files->look_at(i);
+    if (!stamp) return std::unexpected(store_error(stamp.error(), "read", files->path_of(i)));
+    if (stamp->size_bytes == file.size_bytes) continue;
+    return std::unexpected(
+        StoreError{StoreErrorKind::failed, files->path_of(i) + " has " + std::to_string(stamp->size_bytes) +
+                                               " bytes; in the share it has " + std::to_string(file.size_bytes)});
+  }
+  files->freeze();
+  auto impl = std::make_unique<Impl>(std::move(shared), std::move(files), real.native());
+  return std::unique_ptr<TorrentStore>(new TorrentStore(std::move(impl)));
+}
+
+}  // namespace shoal::storage
