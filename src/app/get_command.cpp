@@ -302,7 +302,8 @@ void add_get_command(CLI::App& app, Chosen& chosen) {
   command->add_option("what", options->what, "what to get; nothing: the only share on this network");
   add_swarm_options(*command, options->swarm);
   command->add_option("--output", options->output, "the file or folder to make, or the folder to put it in");
-  command->add_option("--select", options->selected, "only files that match, e.g. '*.iso' or 'docs/**'");
+  command->add_option("--select", options->selected, "only files that match, e.g. '*.iso' or 'docs/**'")
+      ->allow_extra_args(false);
   command->add_flag("--sequential", options->is_sequential, "from the beginning to the end");
   command->add_flag("--stdout", options->to_stdout, "write the one file to standard output, in order");
   command->add_flag("--seed", options->seeds, "go on giving when done, until Ctrl-C");

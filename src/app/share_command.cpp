@@ -14,6 +14,7 @@
 #include "app/own_tracker.hpp"
 #include "app/print.hpp"
 #include "app/swarm_options.hpp"
+#include "app/torrent_files.hpp"
 #include "app/work_progress.hpp"
 #include "metainfo/magnet.hpp"
 #include "net/interfaces.hpp"
@@ -47,19 +48,6 @@ struct Offer {
   fs::path root;
 };
 
-Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  const auto size = parse_size(text);
-  if (!size || *size < 16 * 1024 || *size > metainfo::kPieceBytesMax || (*size & (*size - 1)) != 0) {
-    return std::unexpected(fmt::format("--piece-size {}: not a power of two from 16K to 256M, such as 1M", text));
-  }
-  return static_cast<std::uint32_t>(*size);
-}
-
-ExitCode code_of(storage::ShareError::Kind kind) {
-  return kind == storage::ShareError::Kind::unfit ? ExitCode::usage : ExitCode::disk;
-}
-
 std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   const CommonOptions& common = options.swarm.common;
   const auto piece_bytes = parse_piece_size(options.piece_size);
@@ -69,17 +57,15 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   }
   auto scanned = storage::scan_share(options.path, *piece_bytes);
   if (!scanned) {
-    code = fail(common, code_of(scanned.error().kind), scanned.error().message);
+    code = fail(common, exit_code_of(scanned.error().kind), scanned.error().message);
     return std::nullopt;
   }
-  for (const std::string& warning : scanned->warnings) {
-    if (!common.is_json && !common.is_quiet) print_text(stderr, fmt::format("shoal: {}\n", printable(warning)));
-  }
+  print_warnings(common, scanned->warnings);
   WorkProgress progress(common, "hashing " + scanned->name, scanned->layout.total_bytes);
   auto hashes = storage::hash_share(*scanned, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
   progress.finish();
   if (!hashes) {
-    code = fail(common, code_of(hashes.error().kind), hashes.error().message);
+    code = fail(common, exit_code_of(hashes.error().kind), hashes.error().message);
     return std::nullopt;
   }
   metainfo::Manifest manifest{
@@ -89,23 +75,12 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
 
 std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) {
   const CommonOptions& common = options.swarm.common;
-  const auto text = read_text(options.path);
-  if (!text) {
-    code = fail(common, ExitCode::usage, text.error());
-    return std::nullopt;
-  }
-  auto torrent = metainfo::parse_torrent(base::view_of(*text));
+  auto torrent = read_torrent(options.path);
   if (!torrent) {
-    code = fail(common, ExitCode::usage, fmt::format("{}: {}", options.path, torrent.error().describe()));
+    code = fail(common, ExitCode::usage, torrent.error());
     return std::nullopt;
   }
-  fs::path root = options.data;
-  std::error_code error;
-  // The folder that holds it will do, too.
-  const fs::path inside = root / torrent->manifest.name;
-  if (!torrent->manifest.layout->is_folder ? fs::is_directory(root, error) : fs::is_directory(inside, error)) {
-    root = inside;
-  }
+  fs::path root = find_data(torrent->manifest, options.data);
   WorkProgress progress(common, "checking " + torrent->manifest.name, torrent->manifest.layout->total_bytes);
   const storage::ShareCheck check =
       storage::check_share(torrent->manifest, root, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });

@@ -61,9 +61,11 @@ void add_swarm_options(CLI::App& command, SwarmOptions& options) {
   command.add_option("--port", options.port, "the TCP port to give on (0: any free one)")->capture_default_str();
   command.add_option("--discovery-port", options.discovery_port, "the UDP port Shoal trackers are found on")
       ->capture_default_str();
-  command.add_option("--tracker", options.trackers, "HOST:PORT of a Shoal tracker, or the URL of any tracker");
-  command.add_option("--peer", options.peers, "HOST:PORT of somebody who has it");
-  command.add_option("--web-seed", options.web_seeds, "URL of an HTTP server that has it");
+  // One value each time: what follows may be the path.
+  command.add_option("--tracker", options.trackers, "HOST:PORT of a Shoal tracker, or the URL of any tracker")
+      ->allow_extra_args(false);
+  command.add_option("--peer", options.peers, "HOST:PORT of somebody who has it")->allow_extra_args(false);
+  command.add_option("--web-seed", options.web_seeds, "URL of an HTTP server that has it")->allow_extra_args(false);
   command.add_option("--limit-down", options.limit_down, "take at most this many bytes per second, e.g. 10M");
   command.add_option("--limit-up", options.limit_up, "give at most this many bytes per second, e.g. 500K");
   command.add_flag("--no-local", options.no_local, "look for nobody on the local network by broadcast or multicast");
