@@ -62,6 +62,9 @@ class BegunPiece {
   [[nodiscard]] std::optional<SourceId> owner() const { return owner_; }
   void set_owner(std::optional<SourceId> owner) { owner_ = owner; }
   [[nodiscard]] const std::vector<SourceId>& givers() const { return givers_; }
+  // How often it was wrong before.
+  [[nodiscard]] std::uint32_t failures() const { return failures_; }
+  void set_failures(std::uint32_t failures) { failures_ = failures; }
   // A convicted source gave of it: when it fails, that is why.
   [[nodiscard]] bool is_spoiled() const { return is_spoiled_; }
   void set_spoiled() { is_spoiled_ = true; }
@@ -91,6 +94,7 @@ class BegunPiece {
   std::uint32_t here_ = 0;
   std::optional<SourceId> owner_;
   std::vector<SourceId> givers_;
+  std::uint32_t failures_ = 0;
   bool is_spoiled_ = false;
   bool is_listed_ = false;
 };

@@ -265,6 +265,7 @@ void Picker::Impl::on_verified(base::PieceIndex piece) {
     for (auto& [id, source] : sources_) source.interesting -= source.has.test(piece) ? 1 : 0;
   }
   verified_.set(piece);
+  failures_.erase(piece);
   if (fresh_.contains(piece)) fresh_.remove(piece);
   if (BegunPiece* begun = find_begun(piece)) {
     if (begun->givers().size() == 1) suspects_.on_right_alone(begun->givers()[0]);
@@ -280,6 +281,7 @@ std::vector<SourceId> Picker::Impl::on_mismatched(base::PieceIndex piece) {
   const std::vector<SourceId> givers = begun->givers();
   const bool is_spoiled = begun->is_spoiled();
   make_fresh(piece);
+  ++failures_[piece];
   if (is_spoiled) return {};
   const auto liar = suspects_.on_wrong(givers);
   for (const SourceId giver : givers) {

@@ -1,5 +1,6 @@
 // What to ask a source next: its three ways, from the usual to the last.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <tuple>
 
@@ -15,9 +16,16 @@ constexpr double kSoonerPart = 0.8;
 constexpr double kMuchSoonerPart = 0.25;
 constexpr double kGuessedRate = 1024 * 1024;                             // bytes per second, when no rate is known
 constexpr base::Duration kLookAgainMin = std::chrono::milliseconds(50);  // no deadline is sooner
+constexpr std::uint32_t kPatienceDoublingsMax = 12;
 
 double bytes_of(std::uint64_t blocks) {
   return static_cast<double>(blocks) * wire::kBlockBytes;
+}
+
+// A piece that was wrong has a liar near it, who may wait for a slow source to begin and then take over. Each time
+// whoever gives it is left alone for twice as long.
+double patience_with(const BegunPiece& begun) {
+  return std::ldexp(1.0, static_cast<int>(std::min(begun.failures(), kPatienceDoublingsMax)));
 }
 
 double rate_or(const PickerSource& source, double guess) {
@@ -84,8 +92,9 @@ bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begu
   const double guess = guessed_rate();
   const double mine = bytes_of(asker.source.asked_blocks + begun.open_count()) / rate_or(asker.source, guess);
   const double its = seconds_left(owner, guess, asker.now) + bytes_of(begun.open_count()) / rate_or(owner, guess);
-  if (mine < kMuchSoonerPart * its) return true;
-  look_again_at(owner.heard_at + base::from_seconds(mine / kMuchSoonerPart), asker.now);
+  const double limit = mine / kMuchSoonerPart * patience_with(begun);
+  if (its > limit) return true;
+  look_again_at(owner.heard_at + base::from_seconds(limit), asker.now);
   return false;
 }
 
@@ -127,6 +136,7 @@ std::optional<base::PieceIndex> Picker::Impl::best_fresh(const Asker& asker) {
 Run Picker::Impl::begin(const Asker& asker, base::PieceIndex piece) {
   fresh_.remove(piece);
   BegunPiece& begun = begun_.try_emplace(piece, piece, size_of(piece)).first->second;
+  if (const auto failed = failures_.find(piece); failed != failures_.end()) begun.set_failures(failed->second);
   if (suspects_.is_suspect(asker.id)) begun.set_owner(asker.id);
   return ask(asker, begun, *begun.first_open(run_blocks(asker.source)));
 }
@@ -194,7 +204,7 @@ std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
     const auto help = help_for(asker, id, is_end);
     if (!help) continue;
     const double mine = bytes_of(asker.source.asked_blocks + help->span.count) / rate_or(asker.source, guess);
-    const double limit = mine / (is_end ? kSoonerPart : kMuchSoonerPart);
+    const double limit = mine / (is_end ? kSoonerPart : kMuchSoonerPart) * patience_with(*help->begun);
     if (-negative_seconds > limit) {
       help->begun->set_owner(std::nullopt);
       return ask(asker, *help->begun, help->span);

@@ -142,7 +142,8 @@ class Picker::Impl {
 
   RarityOrder fresh_;  // wanted, not verified, not begun; its levels are those of all pieces
   std::unordered_map<base::PieceIndex, BegunPiece> begun_;
-  std::vector<BegunPiece*> open_;  // those with open blocks
+  std::unordered_map<base::PieceIndex, std::uint32_t> failures_;  // how often a piece was wrong, until it is right
+  std::vector<BegunPiece*> open_;                                 // those with open blocks
   Sources sources_;
   std::uint32_t sources_with_all_ = 0;
   Suspects suspects_;

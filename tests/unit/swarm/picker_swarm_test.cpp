@@ -265,6 +265,7 @@ void PickerSwarm::lose() {
   if (piece.is_verifying) return;
   picker_.on_lost(index);
   piece.is_verified = false;
+  piece.givers.clear();
   for (Block& block : piece.blocks) block.is_here = false;
 }
 
