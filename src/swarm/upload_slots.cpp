@@ -77,9 +77,10 @@ void UploadSlots::keep_records(const std::vector<UploadCandidate>& peers, base::
 }
 
 void UploadSlots::rank_givers(Ranked& peers) const {
-  // Among equals nobody is choked for nothing.
+  // Among equals nobody is choked for nothing; the optimistic one has no claim yet.
   const auto key = [this](const UploadCandidate* peer) {
-    return std::pair(-peer->gives_bytes_per_s, !records_.at(peer->peer).is_unchoked);
+    const bool has_slot = records_.at(peer->peer).is_unchoked && optimistic_ != peer->peer;
+    return std::pair(-peer->gives_bytes_per_s, !has_slot);
   };
   std::ranges::sort(peers, {}, key);
 }
@@ -159,7 +160,7 @@ void UploadSlots::on_gone(SourceId peer) {
   const auto known = records_.find(peer);
   if (known == records_.end() || !known->second.is_unchoked) return;
   known->second.is_unchoked = false;
-  known->second.since = next_review_ - kReviewEvery;
+  known->second.since = next_review_;  // behind all who wait now
 }
 
 }  // namespace shoal::swarm
