@@ -153,8 +153,7 @@ asio::awaitable<std::expected<HttpAnswer, HttpTrouble>> HttpConnection::ask(
     ErrorCode error = co_await read_head();
     if (error && written) error = written;
     if (error) co_return std::unexpected(trouble_of(error, reply_bytes_max));
-    const bool is_interim = http::to_status_class(parser_->get().result()) == http::status_class::informational;
-    if (is_interim) continue;
+    if (parser_->get().result_int() / 100 == 1) continue;
     if (!parser_->is_done()) error = co_await read_body();
     if (error) co_return std::unexpected(trouble_of(error, reply_bytes_max));
     is_reusable_ = parser_->keep_alive() && !parser_->need_eof() && buffer_.size() == 0 && socket_.is_open();

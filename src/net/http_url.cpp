@@ -4,6 +4,9 @@
 #include <boost/url/src.hpp>
 
 #include <algorithm>
+#include <optional>
+
+#include "base/endpoint.hpp"
 
 namespace shoal::net {
 
@@ -59,8 +62,9 @@ std::expected<HttpUrl, std::string> take_apart(const urls::url_view& view) {
   if (url.host.empty() || std::ranges::any_of(url.host, is_never_plain)) return std::unexpected("it names no host");
   url.port = url.is_https ? kHttpsPort : kHttpPort;
   if (view.has_port() && !view.port().empty()) {
-    url.port = view.port_number();  // 0 when it does not fit
-    if (url.port == 0) return std::unexpected("its port is not between 1 and 65535");
+    const std::optional<std::uint16_t> port = base::parse_port(std::string_view(view.port()));
+    if (!port || *port == 0) return std::unexpected("its port is not between 1 and 65535");
+    url.port = *port;
   }
   const std::string_view target(view.encoded_target().data(), view.encoded_target().size());
   if (!target.starts_with('/')) url.target = "/";
@@ -104,7 +108,12 @@ std::expected<HttpUrl, std::string> follow_location(const HttpUrl& from, std::st
   if (!base || !reference) return std::unexpected("it is no URL");
   urls::url resolved;
   if (!urls::resolve(*base, *reference, resolved)) return std::unexpected("it is no URL");
-  return take_apart(resolved);
+  const auto result = urls::parse_uri(resolved.buffer());
+  if (!result) return std::unexpected("it is no URL");
+  auto url = take_apart(*result);
+  // Nothing is above the root (RFC 3986, 5.2.4); Boost.URL leaves what climbs over it.
+  while (url && url->target.starts_with("/../")) url->target.erase(0, 3);
+  return url;
 }
 
 }  // namespace shoal::net
