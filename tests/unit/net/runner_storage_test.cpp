@@ -12,11 +12,13 @@ namespace {
 constexpr std::size_t kBlockBytes = 1000;
 constexpr seam::WriteId kWrite{1};
 
-void store_block(FakeMachine& machine, base::BufferPool& pool, std::string_view text) {
+// Block `number` of the piece.
+void store_block(FakeMachine& machine, base::BufferPool& pool, std::size_t number, std::string_view text) {
   std::optional<base::Buffer> buffer = pool.take();
   ASSERT_TRUE(buffer.has_value());
   std::ranges::copy(base::view_of(text), buffer->bytes().begin());
-  machine.want(seam::StoreBlock{.write = kWrite, .buffer = std::move(*buffer), .count = text.size()});
+  machine.want(seam::StoreBlock{
+      .write = kWrite, .buffer = std::move(*buffer), .count = text.size(), .offset_bytes = number * kBlockBytes});
 }
 
 TEST(RunnerStorage, StoresADownload) {
@@ -32,7 +34,9 @@ TEST(RunnerStorage, StoresADownload) {
   machine.on_any = [&](FakeMachine& self, seam::Event& event) {
     if (std::holds_alternative<seam::StoreOpened>(event)) {
       self.want(seam::BeginPiece{.write = kWrite, .places = {base::PieceIndex{0}}, .size_bytes = content.size()});
-      for (int i = 0; i < 10; ++i) store_block(self, pool, std::string_view(content).substr(i * kBlockBytes, 1000));
+      for (std::size_t i = 0; i < 10; ++i) {
+        store_block(self, pool, i, std::string_view(content).substr(i * kBlockBytes, kBlockBytes));
+      }
       self.want(seam::CompletePiece{kWrite});
     }
     if (std::holds_alternative<seam::BlockStored>(event)) ++blocks_stored;
@@ -57,9 +61,9 @@ TEST(RunnerStorage, BringsEveryBufferHomeWhenTheRunEndsInTheMiddle) {
     machine.on_any = [&](FakeMachine& self, seam::Event& event) {
       if (!std::holds_alternative<seam::StoreOpened>(event)) return;
       self.want(seam::BeginPiece{.write = kWrite, .places = {base::PieceIndex{0}}, .size_bytes = 10 * kBlockBytes});
-      for (int i = 0; i < 8; ++i) store_block(self, pool, noise(kBlockBytes));
+      for (std::size_t i = 0; i < 8; ++i) store_block(self, pool, i, noise(kBlockBytes));
       self.finish();
-      store_block(self, pool, noise(kBlockBytes));  // comes too late to be carried out
+      store_block(self, pool, 8, noise(kBlockBytes));  // comes too late to be carried out
     };
     (void)runner.run(machine);
     EXPECT_EQ(pool.in_use(), 0u);

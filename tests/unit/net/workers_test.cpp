@@ -105,11 +105,15 @@ class WorkersTest : public testing::Test {
     std::optional<base::Buffer> buffer = pool_.take();
     ASSERT_TRUE(buffer.has_value());
     std::ranges::copy(base::view_of(text), buffer->bytes().begin());
-    workers_->submit(seam::StoreBlock{.write = write, .buffer = std::move(*buffer), .count = text.size()});
+    std::uint64_t& offset = next_offset_[write];
+    workers_->submit(
+        seam::StoreBlock{.write = write, .buffer = std::move(*buffer), .count = text.size(), .offset_bytes = offset});
+    offset += text.size();
   }
   void complete(WriteId write) { workers_->submit(seam::CompletePiece{write}); }
 
   base::BufferPool pool_{64, 1000};
+  std::map<WriteId, std::uint64_t> next_offset_;
   RecordingStore store_;
   std::mutex mutex_;
   std::condition_variable results_arrived_;
