@@ -96,7 +96,7 @@ std::optional<base::PieceIndex> RarityOrder::rarest(const base::Bitfield& has, s
       if (has.test(piece)) return piece;
     }
     if (steps > set_steps) {
-      const auto piece = rarest_by_set(has, floor);
+      const auto piece = rarest_by_set(has);
       floor = piece ? level(*piece) : static_cast<std::uint32_t>(buckets_.size());
       return piece;
     }
@@ -104,14 +104,10 @@ std::optional<base::PieceIndex> RarityOrder::rarest(const base::Bitfield& has, s
   return std::nullopt;
 }
 
-// From a random word on, and at random within a word, so that neighbours are as likely as others.
-std::optional<base::PieceIndex> RarityOrder::rarest_by_set(const base::Bitfield& has, std::uint32_t floor) {
-  const std::size_t words = word_count(has);
-  const std::size_t start = rng_.below(words);
+std::optional<base::PieceIndex> RarityOrder::rarest_by_set(const base::Bitfield& has) {
   std::optional<base::PieceIndex> best;
-  for (std::size_t i = 0; i < words; ++i) {
-    const std::size_t word = (start + i) % words;
-    std::uint64_t equals = 0;  // in this word
+  std::uint64_t equals = 0;
+  for (std::size_t word = 0; word < word_count(has); ++word) {
     for (std::uint64_t bits = common_word(has, members_, word); bits != 0;) {
       const auto bit = static_cast<std::uint32_t>(std::countl_zero(bits));
       bits &= ~(std::uint64_t{1} << (kWordBits - 1 - bit));
@@ -119,11 +115,10 @@ std::optional<base::PieceIndex> RarityOrder::rarest_by_set(const base::Bitfield&
       if (!best || level(piece) < level(*best)) {
         best = piece;
         equals = 1;
-      } else if (equals > 0 && level(piece) == level(*best) && rng_.below(++equals) == 0) {
+      } else if (level(piece) == level(*best) && rng_.below(++equals) == 0) {
         best = piece;
       }
     }
-    if (best && level(*best) == floor) break;
   }
   return best;
 }

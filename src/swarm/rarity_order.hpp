@@ -43,7 +43,7 @@ class RarityOrder {
  private:
   using Bucket = std::vector<base::PieceIndex>;
 
-  [[nodiscard]] std::optional<base::PieceIndex> rarest_by_set(const base::Bitfield& has, std::uint32_t floor);
+  [[nodiscard]] std::optional<base::PieceIndex> rarest_by_set(const base::Bitfield& has);
   void put_in_bucket(base::PieceIndex piece);
   void take_from_bucket(base::PieceIndex piece);
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace shoal::swarm::test {
 namespace {
 
@@ -92,7 +94,7 @@ TEST(BegunPiece, WhatIsLostIsOpenAndWhoGaveItStaysKnown) {
 TEST(BegunPiece, RunsAndBlocksAreTheSameRange) {
   const BegunPiece piece(base::PieceIndex(0), 2 * wire::kBlockBytes + 5);
   EXPECT_EQ(piece.block_count(), 3U);
-  EXPECT_EQ(piece.run_of({1, 2}), (Run{base::PieceIndex(0), wire::kBlockBytes, wire::kBlockBytes + 5}));
+  EXPECT_EQ(piece.run_of({1, 2}), (swarm::Run{base::PieceIndex(0), wire::kBlockBytes, wire::kBlockBytes + 5}));
   EXPECT_EQ(piece.span_of(piece.run_of({1, 2})).first, 1U);
   EXPECT_EQ(piece.span_of(piece.run_of({1, 2})).count, 2U);
 }
