@@ -108,6 +108,7 @@ void PeerSession::set_manifest(const Geometry& geometry, const base::Bitfield& h
     if (held.test(base::PieceIndex(piece))) output_.send(wire::Have{base::PieceIndex(piece)}, now);
   }
   on_set(verdict);
+  if (has_ended_) return;
   std::erase_if(allowed_fast_, [&](base::PieceIndex piece) { return piece.value >= geometry.piece_count; });
   for (const base::PieceIndex piece : allowed_fast_) events_.push_back(PeerAllowsFast{piece});
   audit();
@@ -228,6 +229,7 @@ void PeerSession::end(PeerFailure failure, std::string detail) {
   if (has_ended_) return;
   has_ended_ = true;
   is_blocked_ = false;
+  phase_ = Phase::skip;
   block_room_ = {};
   scratch_.reset();
   begin_ = end_ = 0;

@@ -52,6 +52,7 @@ void PeerSession::send_requests(Instant now) {
 }
 
 void PeerSession::cancel(const Run& range, Instant now) {
+  if (has_ended_) return;
   const AskedRuns::Withdrawn withdrawn = asked_.withdraw(range);
   for (const wire::BlockRange& block : withdrawn.awaited) {
     if (phase_ == Phase::block && block == block_) {

@@ -161,6 +161,24 @@ TEST_F(PeerSessionDownload, EndsWithWholeBlocksWhenThePeerClosesWithinOne) {
   EXPECT_EQ(pool_.in_use(), 0u);
 }
 
+TEST_F(PeerSessionDownload, TakesNothingAfterTheEnd) {
+  open();
+  ask(blocks(1, 0, 2));
+  peer_.receive(base::ByteView(block_message(blocks(1, 0, 1))).first(9000));
+  peer_.session.on_input_ended(peer_.now);
+  peer_.take();
+  EXPECT_EQ(peer_.told(), "released 1:0+32768; ended; ");
+  peer_.session.cancel(blocks(1, 0, 2), peer_.now);
+  peer_.session.set_choking(false, peer_.now);
+  peer_.session.set_interested(true, peer_.now);
+  peer_.session.on_buffer_available(peer_.now);
+  peer_.session.on_input_ended(peer_.now);
+  EXPECT_EQ(peer_.session.room_bytes(peer_.now), 0u);
+  peer_.sent();
+  peer_.take();
+  EXPECT_EQ(peer_.told() + peer_.sent(), "");
+}
+
 TEST_F(PeerSessionDownload, HandsOverBlocksBetweenGaps) {
   open();
   hurry();

@@ -195,6 +195,15 @@ TEST_F(PeerSessionMessages, EndsAPeerWhosePiecesTurnOutNotToBeOfThisTorrent) {
   }
 }
 
+TEST_F(PeerSessionMessages, TellsNothingBehindTheEnd) {
+  greet();
+  peer_.say(wire::Have{PieceIndex(9)});
+  peer_.say(wire::AllowedFast{PieceIndex(1)});
+  peer_.told();
+  set_manifest();
+  EXPECT_EQ(peer_.told(), "ended; ");
+}
+
 TEST_F(PeerSessionMessages, KeepsOnlySoManyPiecesOfAnUnknownTorrent) {
   greet();
   std::uint32_t piece = 0;
