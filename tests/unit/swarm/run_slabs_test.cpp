@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 namespace shoal::swarm {
 namespace {
@@ -67,7 +68,7 @@ TEST_F(RunSlabsTest, HandsPartsBetweenGapsOverInBuffersOfTheirOwn) {
 TEST_F(RunSlabsTest, SaysWhatIsLostForWantOfABuffer) {
   const auto run = blocks(1, 0, 6);
   EXPECT_TRUE(put(run, 1) && put(run, 3));
-  const auto others = {pool_.take(), pool_.take()};
+  const std::array others{pool_.take(), pool_.take()};
   EXPECT_EQ(pool_.available(), 0u);
   slabs_.hand_over(run);
   EXPECT_EQ(arrived(), (std::vector{std::pair{blocks(1, 3, 1), 3}}));
@@ -76,7 +77,7 @@ TEST_F(RunSlabsTest, SaysWhatIsLostForWantOfABuffer) {
 
 TEST_F(RunSlabsTest, GivesUpWhatItHoldsWhenThereIsNoBuffer) {
   EXPECT_TRUE(put(blocks(1, 0, 2), 0));
-  const auto others = {pool_.take(), pool_.take()};
+  const std::array others{pool_.take(), pool_.take()};
   EXPECT_FALSE(put(blocks(2, 0, 2), 0));
   EXPECT_EQ(slabs_.size(), 0u);
   EXPECT_EQ(arrived(), (std::vector{std::pair{blocks(1, 0, 1), 0}}));
