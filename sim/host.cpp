@@ -7,8 +7,18 @@
 
 namespace shoal::sim {
 
+namespace {
+
+constexpr base::Duration kNameServerDelay = std::chrono::milliseconds(5);
+
+}  // namespace
+
 SimHost::SimHost(EventQueue& queue, Network& network, HostOptions options, base::Rng rng)
-    : queue_(queue), network_(network), options_(options), rng_(std::move(rng)) {
+    : queue_(queue),
+      network_(network),
+      options_(options),
+      rng_(std::move(rng)),
+      http_fetches_(queue, network, options.address, [this](seam::Event event) { give(std::move(event)); }) {
   network_.add_host(options_.address, options_.link, this);
 }
 
@@ -35,12 +45,19 @@ void SimHost::crash() {
   connections_.clear();
   conns_.clear();
   sockets_.clear();
+  http_fetches_.forget_all();
+  web_fetches_.clear();
   network_.set_up(options_.address, false);
 }
 
-void SimHost::bind_discovery(std::uint16_t port) {
+void SimHost::bind(seam::SocketId socket, std::uint16_t port) {
   network_.bind_datagram({options_.address, port});
-  sockets_[port] = seam::kDiscoverySocket;
+  sockets_[socket] = {options_.address, port};
+}
+
+base::Bytes SimHost::saved_state(const std::string& name) const {
+  const auto found = saved_.find(name);
+  return found == saved_.end() ? base::Bytes{} : found->second;
 }
 
 void SimHost::give(seam::Event event) {
@@ -110,10 +127,12 @@ void SimHost::on_accepted(EndId end, base::Endpoint local, base::Endpoint remote
 }
 
 void SimHost::on_connected(EndId end, base::Endpoint local, base::Endpoint remote) {
+  if (http_fetches_.on_connected(end)) return;
   if (const auto conn = conn_of(end)) give(seam::Connected{*conn, local, remote});
 }
 
 void SimHost::on_connect_failed(EndId end, seam::NetError error) {
+  if (http_fetches_.on_connect_failed(end)) return;
   const auto conn = conn_of(end);
   if (!conn) return;
   forget(*conn);
@@ -121,6 +140,7 @@ void SimHost::on_connect_failed(EndId end, seam::NetError error) {
 }
 
 void SimHost::on_readable(EndId end) {
+  if (http_fetches_.on_readable(end)) return;
   if (const auto conn = conn_of(end)) schedule_read(*conn);
 }
 
@@ -129,16 +149,17 @@ void SimHost::on_writable(EndId end) {
 }
 
 void SimHost::on_lost(EndId end) {
+  if (http_fetches_.on_lost(end)) return;
   const auto conn = conn_of(end);
   if (!conn) return;
   forget(*conn);
   give(seam::ConnectionLost{*conn, seam::NetError::reset});
 }
 
-void SimHost::on_datagram(std::uint16_t local_port, base::Endpoint from, base::Bytes bytes) {
-  const auto found = sockets_.find(local_port);
+void SimHost::on_datagram(base::Endpoint to, base::Endpoint from, base::Bytes bytes) {
+  const auto found = std::ranges::find_if(sockets_, [to](const auto& entry) { return entry.second == to; });
   if (found == sockets_.end()) return;
-  give(seam::DatagramArrived{found->second, from, options_.address, std::move(bytes)});
+  give(seam::DatagramArrived{found->first, from, options_.address, std::move(bytes)});
 }
 
 void SimHost::schedule_read(seam::ConnId conn) {
@@ -225,19 +246,20 @@ void SimHost::carry_out(seam::ResumeReading& action) {
 }
 
 void SimHost::carry_out(seam::OpenDatagram& action) {
-  const std::uint16_t port = next_datagram_port_++;
-  sockets_[port] = action.socket;
-  network_.bind_datagram({options_.address, port});
+  if (!action.group) return bind(action.socket, next_datagram_port_++);
+  if (action.local.is_loopback()) return;
+  network_.join_group(options_.address, *action.group);
+  sockets_[action.socket] = *action.group;
 }
 
 void SimHost::carry_out(seam::SendDatagram& action) {
-  for (const auto& [port, socket] : sockets_) {
-    if (socket == action.socket) network_.send_datagram({options_.address, port}, action.to, action.bytes);
-  }
+  const auto found = sockets_.find(action.socket);
+  if (found == sockets_.end()) return;
+  network_.send_datagram({options_.address, found->second.port}, action.to, std::move(action.bytes));
 }
 
 void SimHost::carry_out(seam::CloseDatagram& action) {
-  std::erase_if(sockets_, [&action](const auto& entry) { return entry.second == action.socket; });
+  sockets_.erase(action.socket);
 }
 
 void SimHost::carry_out(seam::OpenStore& action) {
@@ -303,20 +325,52 @@ void SimHost::carry_out(seam::LookUpPiece& action) {
 }
 
 void SimHost::carry_out(seam::Fetch& action) {
-  queue_.at(queue_.now(), [this, life = life_, fetch = action.fetch, url = action.url] {
-    if (life == life_) give(seam::FetchFailed{fetch, "no server at " + url});
-  });
+  if (std::optional<WebReply> reply = web != nullptr ? web->answer(action) : std::nullopt) {
+    return answer_fetch(action, std::move(*reply));
+  }
+  const std::optional<WebPlace> place = web_place_of(action.url);
+  const auto addresses = place ? addresses_of(place->host) : std::vector<base::Ipv4Address>{};
+  if (addresses.empty()) return answer_fetch(action, {.failure = "cannot fetch " + action.url + ": no such host"});
+  http_fetches_.begin(action, *place, addresses.front());
 }
 
-void SimHost::carry_out(seam::CancelFetch&) {}
+void SimHost::answer_fetch(const seam::Fetch& fetch, WebReply reply) {
+  const bool is_late = reply.is_silent || reply.delay > fetch.timeout;
+  if (is_late) reply.failure = "cannot fetch " + fetch.url + ": no answer in time";
+  web_fetches_.insert(fetch.fetch);
+  queue_.after(is_late ? fetch.timeout : reply.delay,
+               [this, life = life_, id = fetch.fetch, reply = std::move(reply)]() mutable {
+                 if (life != life_ || web_fetches_.erase(id) == 0) return;
+                 if (reply.failure) return give(seam::FetchFailed{id, *reply.failure});
+                 give(seam::Fetched{id, reply.status, std::move(reply.body)});
+               });
+}
+
+void SimHost::carry_out(seam::CancelFetch& action) {
+  web_fetches_.erase(action.fetch);
+  http_fetches_.cancel(action.fetch);
+}
 
 void SimHost::carry_out(seam::Resolve& action) {
-  queue_.at(queue_.now(), [this, life = life_, resolve = action.resolve] {
-    if (life == life_) give(seam::NameResolved{resolve, {}});
+  queue_.after(kNameServerDelay, [this, life = life_, resolve = action.resolve, addresses = addresses_of(action.host)] {
+    if (life == life_) give(seam::NameResolved{resolve, addresses});
   });
 }
 
-void SimHost::carry_out(seam::SaveState&) {}
+std::vector<base::Ipv4Address> SimHost::addresses_of(const std::string& name) const {
+  if (web != nullptr) return web->addresses_of(name);
+  const auto dotted = base::Ipv4Address::parse(name);
+  return dotted ? std::vector{*dotted} : std::vector<base::Ipv4Address>{};
+}
+
+void SimHost::carry_out(seam::SaveState& action) {
+  // Not by on_disk(): what was saved before the end is kept though the machine is done.
+  disk_free_ = std::max(disk_free_, queue_.now()) +
+               base::from_seconds(static_cast<double>(action.bytes.size()) / options_.disk_bytes_per_s);
+  queue_.at(disk_free_, [this, life = life_, name = action.name, bytes = std::move(action.bytes)] {
+    if (life == life_) saved_[name] = bytes;
+  });
+}
 
 void SimHost::carry_out(seam::Tell& action) {
   if (trace_listener) trace_listener(*this, action.trace);
@@ -329,6 +383,8 @@ void SimHost::carry_out(seam::Finish& action) {
   connections_.clear();
   conns_.clear();
   sockets_.clear();
+  http_fetches_.close_all();
+  web_fetches_.clear();
 }
 
 }  // namespace shoal::sim

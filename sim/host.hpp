@@ -1,16 +1,22 @@
 // The simulator's runner: carries out one machine's actions on the simulated network and disk, in virtual time. The
 // same machines run under net's runner. Reads are split at random places, so that no machine can rely on a boundary.
+//
+// A host has one address and one interface. A socket for a group at 127.0.0.1 hears nothing and is not heard.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "base/rng.hpp"
 #include "seam/machine.hpp"
 #include "sim/event_queue.hpp"
+#include "sim/http_fetches.hpp"
 #include "sim/network.hpp"
+#include "sim/web.hpp"
 #include "storage/piece_library.hpp"
 #include "storage/piece_store.hpp"
 
@@ -33,6 +39,7 @@ class SimHost : public HostPort {
   // What the machine needs; each may stay null. Set before boot().
   storage::PieceStore* store = nullptr;
   storage::PieceLibrary* library = nullptr;
+  const Web* web = nullptr;  // besides the network itself
   TraceListener trace_listener;
 
   // Starts the machine now. A host can be booted again after crash().
@@ -40,9 +47,12 @@ class SimHost : public HostPort {
   // The power is cut: the machine is gone, connections break, stored pieces stay.
   void crash();
   void listen(std::uint16_t port) { network_.listen({options_.address, port}); }
-  void bind_discovery(std::uint16_t port);
+  void bind_discovery(std::uint16_t port) { bind(seam::kDiscoverySocket, port); }
+  void bind_tracker(std::uint16_t port) { bind(seam::kTrackerSocket, port); }
   void request_stop() { give(seam::StopRequested{}); }
 
+  // What a machine of this host saved, also in an earlier life; empty when there is nothing of that name.
+  [[nodiscard]] base::Bytes saved_state(const std::string& name) const;
   [[nodiscard]] const std::optional<seam::Finish>& finish() const { return finish_; }
   [[nodiscard]] base::Instant finished_at() const { return finished_at_; }
   [[nodiscard]] base::Ipv4Address address() const { return options_.address; }
@@ -56,7 +66,7 @@ class SimHost : public HostPort {
   void on_readable(EndId end) override;
   void on_writable(EndId end) override;
   void on_lost(EndId end) override;
-  void on_datagram(std::uint16_t local_port, base::Endpoint from, base::Bytes bytes) override;
+  void on_datagram(base::Endpoint to, base::Endpoint from, base::Bytes bytes) override;
 
  private:
   static constexpr int kWakesAtOnceMax = 1000;
@@ -67,7 +77,11 @@ class SimHost : public HostPort {
     bool read_scheduled = false;
   };
 
+  void bind(seam::SocketId socket, std::uint16_t port);
   void give(seam::Event event);
+  [[nodiscard]] std::vector<base::Ipv4Address> addresses_of(const std::string& name) const;
+  // Gives what comes of `fetch`, unless it was cancelled.
+  void answer_fetch(const seam::Fetch& fetch, WebReply reply);
   void drain();
   void schedule_deadline();
   void wake(std::uint64_t life, base::Instant when);
@@ -116,7 +130,10 @@ class SimHost : public HostPort {
   std::map<seam::ConnId, Connection> connections_;
   std::map<EndId, seam::ConnId> conns_;
   std::uint64_t next_accepted_ = 2;
-  std::map<std::uint16_t, seam::SocketId> sockets_;  // by local port
+  std::map<seam::SocketId, base::Endpoint> sockets_;  // where each hears: our address or a group, with the port
+  HttpFetches http_fetches_;
+  std::set<seam::FetchId> web_fetches_;  // under way at `web`
+  std::map<std::string, base::Bytes> saved_;
   std::uint16_t next_datagram_port_ = 50000;
   base::Instant disk_free_{};
   std::optional<base::Instant> wake_at_;  // a wake-up is queued for then

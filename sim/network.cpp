@@ -78,6 +78,7 @@ void Network::set_up(base::Ipv4Address address, bool is_up) {
   }
   std::erase_if(listening_, [address](const base::Endpoint& local) { return local.address == address; });
   std::erase_if(datagram_ports_, [address](const base::Endpoint& local) { return local.address == address; });
+  std::erase_if(group_members_, [address](const auto& member) { return member.first == address; });
 }
 
 void Network::set_link(base::Ipv4Address address, LinkOptions link) {
@@ -94,6 +95,9 @@ void Network::listen(base::Endpoint local) {
 }
 void Network::bind_datagram(base::Endpoint local) {
   datagram_ports_.insert(local);
+}
+void Network::join_group(base::Ipv4Address host, base::Endpoint group) {
+  group_members_.emplace(host, group);
 }
 
 EndId Network::dial(base::Ipv4Address from, base::Endpoint remote) {
@@ -330,12 +334,15 @@ bool Network::is_input_ended(EndId id) const {
 void Network::send_datagram(base::Endpoint from, base::Endpoint to, base::Bytes bytes) {
   for (const auto& [address, host] : hosts_) {
     const bool is_target = to.address == base::Ipv4Address::limited_broadcast() || to.address == address;
-    if (!is_target || !host->is_up || is_cut(from.address, address)) continue;
-    if (!datagram_ports_.contains({address, to.port}) || rng_.chance(options_.datagram_loss)) continue;
+    const bool is_member = group_members_.contains({address, to});
+    const bool is_heard = is_member || (is_target && datagram_ports_.contains({address, to.port}));
+    if (!is_heard || !host->is_up || is_cut(from.address, address)) continue;
+    if (rng_.chance(options_.datagram_loss)) continue;
     const base::Duration latency = host->link.latency + host_of(from.address)->link.latency;
-    queue_.after(latency, [this, target_address = address, port = to.port, from, bytes] {
+    const base::Endpoint heard_at = is_member ? to : base::Endpoint{address, to.port};
+    queue_.after(latency, [this, target_address = address, heard_at, from, bytes] {
       Host* target = host_of(target_address);
-      if (target->is_up) target->port->on_datagram(port, from, bytes);
+      if (target->is_up) target->port->on_datagram(heard_at, from, bytes);
     });
   }
 }

@@ -45,7 +45,8 @@ class HostPort {
   virtual void on_readable(EndId end) = 0;  // bytes or the end of input are there
   virtual void on_writable(EndId end) = 0;  // everything handed to write() has left this host
   virtual void on_lost(EndId end) = 0;
-  virtual void on_datagram(std::uint16_t local_port, base::Endpoint from, base::Bytes bytes) = 0;
+  // `to`: where the host heard it, its own address or a group with the port.
+  virtual void on_datagram(base::Endpoint to, base::Endpoint from, base::Bytes bytes) = 0;
 };
 
 class Network {
@@ -63,6 +64,8 @@ class Network {
   void set_partition(std::set<base::Ipv4Address> one_side);
   void listen(base::Endpoint local);
   void bind_datagram(base::Endpoint local);
+  // What is sent to `group` reaches this host too, whoever sends it. All hosts share one local network.
+  void join_group(base::Ipv4Address host, base::Endpoint group);
 
   EndId dial(base::Ipv4Address from, base::Endpoint remote);
   void write(EndId end, base::Bytes bytes);
@@ -103,6 +106,7 @@ class Network {
   std::set<base::Ipv4Address> one_side_;
   std::set<base::Endpoint> listening_;
   std::set<base::Endpoint> datagram_ports_;
+  std::set<std::pair<base::Ipv4Address, base::Endpoint>> group_members_;
   std::uint64_t next_end_ = 1;
   std::uint16_t next_port_ = 40000;
 };
