@@ -16,7 +16,8 @@
 // Who lies is found out: a piece with a wrong hash that one source gave alone convicts it. Otherwise all who gave a
 // part are suspects, and a suspect's pieces are whole pieces of its own from then on, until one does not verify
 // (convicted) or enough of them do (cleared: one the first time, twice as many each further time, so that one who lies
-// only in company spoils but a few pieces). Honest sources are never convicted.
+// only in company spoils but a few pieces). A piece that failed is left to its giver for twice as long each time before
+// another takes over. Honest sources are never convicted.
 //
 // Always holds: a block of a piece is given to the store once (until the piece fails or is lost), so what the store
 // hashed is what lies there; pieces without a block that is asked for or here are fresh again.
