@@ -82,6 +82,10 @@ int run_program(int count, char** arguments) {
   add_client_command(*course, chosen);
   add_merge_command(*course, chosen);
   add_check_command(*course, chosen);
+  add_share_command(app, chosen);
+  add_get_command(app, chosen);
+  add_list_command(app, chosen);
+  add_swarm_tracker_command(app, chosen);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -235,7 +235,9 @@ void Progress::redraw(base::Instant now) {
   update_rates(now);
   last_draw_ = now;
   if (!options_.is_terminal) {
-    print_text(options_.out, summary(now) + "\n");
+    // Once everything is there a line now and then says nothing new.
+    const bool is_whole = pieces_held_ + pieces_verified_ >= piece_count_;
+    if (!is_whole) print_text(options_.out, summary(now) + "\n");
     return;
   }
   const std::size_t columns = terminal_columns(options_.out);

@@ -72,8 +72,10 @@ class TrackerHost final : public seam::Machine {
                       swarms_, shares_),
         http_(http_answers_, connections_.actions()),
         udp_answers_(swarms_, rng_),
-        responder_(
-            {.name = options_.name, .listening = options_.listening, .splits_replies = options_.splits_replies}) {}
+        responder_({.name = options_.name,
+                    .listening = options_.listening,
+                    .splits_replies = options_.splits_replies,
+                    .speaks_bittorrent = !options_.is_course_only}) {}
 
   void start(base::Instant now) override {
     shares_.restore(options_.saved_shares);
