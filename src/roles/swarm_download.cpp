@@ -76,7 +76,7 @@ void SwarmDownload::remove(SwarmLink& link) {
   note_answered(link, link.asked_bytes);
   asks_everybody_ = true;
   if (link.brought_bytes == 0) return;
-  gone_.emplace(link.source, link.remote.address);
+  gone_.emplace(link.source, Liar{link.remote, link.peer_id});
   gone_in_order_.push_back(link.source);
   if (gone_in_order_.size() <= kGoneSourcesMax) return;
   gone_.erase(gone_in_order_.front());
@@ -302,11 +302,11 @@ void SwarmDownload::on_mismatched(seam::WriteId write, Instant now) {
 void SwarmDownload::convict(SourceId source, PieceIndex piece) {
   if (SwarmLink* link = context_.links.find(source)) {
     if (link->course) return on_wrong_answer(*link, piece);
-    convicted_.push_back(link->remote.address);
+    liars_.push_back({link->remote, link->peer_id});
     return;
   }
   if (const auto gone = gone_.find(source); gone != gone_.end()) {
-    convicted_.push_back(gone->second);
+    liars_.push_back(gone->second);
     return;
   }
   for (Web& web : web_) {

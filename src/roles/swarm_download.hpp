@@ -36,8 +36,14 @@ inline constexpr std::size_t kAllowedFastMax = 64;                     // pieces
 inline constexpr base::Duration kCourseAhead = std::chrono::seconds(1);
 inline constexpr int kWrongAnswersMax =
     3;  // of a course peer, which may know no better than its disk; then it is banned
-inline constexpr std::size_t kGoneSourcesMax = 1000;  // whose address is remembered, as they may be convicted yet
+inline constexpr std::size_t kGoneSourcesMax = 1000;  // who are remembered, as they may be convicted yet
 inline constexpr base::Duration kPickPauseMin = std::chrono::milliseconds(10);
+
+// Somebody who gave wrong bytes, for certain.
+struct Liar {
+  base::Endpoint remote;
+  wire::PeerId peer_id{};  // zeros: a course peer, which has none
+};
 
 class SwarmDownload {
  public:
@@ -76,8 +82,7 @@ class SwarmDownload {
 
   // --- What came of it ---
   [[nodiscard]] std::vector<base::PieceIndex> take_verified() { return std::exchange(verified_, {}); }
-  // Hosts that gave wrong bytes, for certain.
-  [[nodiscard]] std::vector<base::Ipv4Address> take_convicted() { return std::exchange(convicted_, {}); }
+  [[nodiscard]] std::vector<Liar> take_liars() { return std::exchange(liars_, {}); }
   [[nodiscard]] const swarm::Picker& picker() const { return picker_; }
   [[nodiscard]] bool is_done() const { return picker_.is_done() && writes_.is_idle(); }
   [[nodiscard]] bool is_everything_verified() const { return picker_.verified().is_all(); }
@@ -127,10 +132,10 @@ class SwarmDownload {
   swarm::Picker picker_;
   SwarmWrites writes_;
   std::vector<Web> web_;
-  std::vector<base::PieceIndex> verified_;    // not taken yet
-  std::vector<base::Ipv4Address> convicted_;  // not taken yet
-  std::deque<swarm::SourceId> to_ask_;        // each once
-  std::unordered_map<swarm::SourceId, base::Ipv4Address> gone_;
+  std::vector<base::PieceIndex> verified_;          // not taken yet
+  std::vector<Liar> liars_;                         // not taken yet
+  std::deque<swarm::SourceId> to_ask_;              // each once
+  std::unordered_map<swarm::SourceId, Liar> gone_;  // may have lied
   std::deque<swarm::SourceId> gone_in_order_;
   bool asks_everybody_ = false;
   bool is_capped_ = false;  // somebody was not asked because enough is under way

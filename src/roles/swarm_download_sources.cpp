@@ -92,7 +92,7 @@ void SwarmDownload::on_wrong_answer(SwarmLink& link, PieceIndex piece) {
   picker_.on_denied(link.source, piece);
   tell_piece(What::mismatched, piece, link.remote);
   has_mismatched_ = true;
-  if (++link.wrong_answers == kWrongAnswersMax) convicted_.push_back(link.remote.address);
+  if (++link.wrong_answers == kWrongAnswersMax) liars_.push_back({link.remote, {}});
 }
 
 // --- Web seeds ---
@@ -129,6 +129,7 @@ void SwarmDownload::serve_web(Web& web, Instant now) {
                      picker_.on_released(web.source, released.run);
                      asks_everybody_ = true;
                    },
+                   [&](swarm::RunLacking& lacking) { picker_.on_denied(web.source, lacking.run.piece); },
                    [&](swarm::WebSeedEnded& ended) { end_web(web, ended.reason); },
                },
                event);

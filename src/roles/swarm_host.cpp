@@ -14,6 +14,11 @@ using base::Instant;
 
 namespace {
 
+SwarmContext make_context(SwarmHostOptions options, base::BufferPool& buffers) {
+  const bool is_private = options.torrent && options.torrent->is_private;
+  return {.options = std::move(options), .buffers = buffers, .is_private = is_private};
+}
+
 swarm::MetadataExchange make_metadata(const SwarmHostOptions& options) {
   if (options.torrent) return {options.info_hash, options.torrent->info};
   return swarm::MetadataExchange(options.info_hash);
@@ -22,7 +27,7 @@ swarm::MetadataExchange make_metadata(const SwarmHostOptions& options) {
 }  // namespace
 
 SwarmHost::SwarmHost(SwarmHostOptions options, base::BufferPool& buffers, base::Rng rng)
-    : context_{.options = std::move(options), .buffers = buffers},
+    : context_(make_context(std::move(options), buffers)),
       rng_(std::move(rng)),
       metadata_(make_metadata(context_.options)),
       search_(
@@ -132,10 +137,7 @@ seam::ReadTargets SwarmHost::next_read(seam::ConnId conn) {
 }
 
 void SwarmHost::on_deadline(Instant now) {
-  while (SwarmLink* link = context_.links.take_due(now)) {
-    on_link_deadline(*link, now);
-    context_.links.relist(*link);
-  }
+  while (SwarmLink* link = context_.links.take_due(now)) on_link_deadline(*link, now);
   search_.on_deadline(now);
   uploads_.on_deadline(now);
   if (download_) download_->on_deadline(now);
@@ -208,7 +210,7 @@ void SwarmHost::take_results(Instant now) {
       context_.links.touch(*link);
     }
   }
-  for (const base::Ipv4Address address : download_->take_convicted()) ban(address, now);
+  for (const Liar& liar : download_->take_liars()) ban(liar, now);
 }
 
 void SwarmHost::note_starved(SwarmLink& link) {

@@ -28,6 +28,10 @@ void SwarmHost::dial_more(Instant now) {
   while (has_room_to_dial()) {
     const auto next = search_.book().next(now);
     if (!next) return;
+    if (is_banned_here({next->endpoint, {}})) {
+      search_.book().on_failed(next->endpoint, now);
+      continue;
+    }
     if (next->protocol == PeerProtocol::course && !download_) {
       course_peers_ahead_.push_back(next->endpoint);
     } else {
@@ -196,13 +200,30 @@ void SwarmHost::make_room(Instant now) {
   }
 }
 
-void SwarmHost::ban(base::Ipv4Address address, Instant now) {
-  if (search_.book().is_banned(address)) return;
-  search_.book().ban(address);
-  context_.note(seam::NoteTrace::Level::warning, address.to_string() + " gave wrong bytes and is not asked any more");
-  for (const auto& [source, link] : context_.links.all()) {
-    if (!link->is_gone() && link->remote.address == address) lose(*link, "gave wrong bytes", now);
+// By its address, whatever port it comes from; on this host, where that is everybody's, by what else is known of it.
+void SwarmHost::ban(const Liar& liar, Instant now) {
+  const bool is_here = liar.remote.address.is_loopback();
+  if (search_.book().is_banned(liar.remote.address) || is_banned_here(liar)) return;
+  if (is_here) {
+    banned_here_.push_back(liar);
+    if (banned_here_.size() > kBannedHereMax) banned_here_.pop_front();
+  } else {
+    search_.book().ban(liar.remote.address);
   }
+  context_.note(seam::NoteTrace::Level::warning, (is_here ? liar.remote.to_string() : liar.remote.address.to_string()) +
+                                                     " gave wrong bytes and is not asked any more");
+  for (const auto& [source, link] : context_.links.all()) {
+    if (link->is_gone()) continue;
+    const bool is_it =
+        is_here ? is_banned_here({link->remote, link->peer_id}) : link->remote.address == liar.remote.address;
+    if (is_it) lose(*link, "gave wrong bytes", now);
+  }
+}
+
+bool SwarmHost::is_banned_here(const Liar& who) const {
+  return std::ranges::any_of(banned_here_, [&](const Liar& liar) {
+    return liar.remote == who.remote || (liar.peer_id == who.peer_id && who.peer_id != wire::PeerId{});
+  });
 }
 
 SwarmLink* SwarmHost::find_double(const SwarmLink& link) const {

@@ -39,6 +39,7 @@ inline constexpr base::Duration kUselessFor = std::chrono::seconds(60);  // then
 inline constexpr base::Duration kDiskRetryEvery = std::chrono::seconds(5);
 inline constexpr base::Duration kStopMax = std::chrono::seconds(4);  // for trackers, answers and writes to end
 inline constexpr std::size_t kTroublesTold = 5;
+inline constexpr std::size_t kBannedHereMax = 100;
 
 class SwarmHost final : public seam::Machine {
  public:
@@ -79,7 +80,8 @@ class SwarmHost final : public seam::Machine {
   void lose(SwarmLink& link, const std::string& reason, base::Instant now);
   void lose_pointless(base::Instant now);
   void make_room(base::Instant now);
-  void ban(base::Ipv4Address address, base::Instant now);
+  void ban(const Liar& liar, base::Instant now);
+  [[nodiscard]] bool is_banned_here(const Liar& who) const;
   [[nodiscard]] SwarmLink* find_double(const SwarmLink& link) const;
   [[nodiscard]] bool is_double_worse(const SwarmLink& link, const SwarmLink& other, base::Instant now) const;
   [[nodiscard]] bool is_pointless(const SwarmLink& link) const;
@@ -128,6 +130,8 @@ class SwarmHost final : public seam::Machine {
   std::deque<swarm::SourceId> starved_;             // each once; waits for a buffer
   std::byte first_byte_{};                          // of an accepted connection; read and judged before the next
   std::vector<base::Endpoint> course_peers_ahead_;  // known before there is anything to ask them for
+  // Banned on this host, where one address is many peers: the latest kBannedHereMax.
+  std::deque<Liar> banned_here_;
   std::map<base::Endpoint, std::string> troubles_;  // why the latest kTroublesTold connections failed
 
   bool is_store_open_ = false;

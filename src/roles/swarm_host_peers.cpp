@@ -58,6 +58,7 @@ void SwarmHost::on_peer_event(SwarmLink& link, swarm::PeerEvent&& event, Instant
 void SwarmHost::on_ready(SwarmLink& link, const swarm::PeerReady& ready, Instant now) {
   link.is_ready = true;
   link.peer_id = ready.peer_id;
+  if (is_banned_here({link.remote, link.peer_id})) return lose(link, "gave wrong bytes before", now);
   if (SwarmLink* other = find_double(link)) {
     const bool is_worse = is_double_worse(link, *other, now);
     SwarmLink& kept = is_worse ? *other : link;

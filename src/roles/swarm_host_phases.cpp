@@ -47,7 +47,7 @@ std::vector<std::vector<std::string>> all_tiers(const SwarmHostOptions& options)
 void SwarmHost::advance_metadata(Instant now) {
   if (phase_ != Phase::getting_metadata) return;
   for (const swarm::SourceId liar : metadata_.take_liars()) {
-    if (SwarmLink* link = context_.links.find(liar)) ban(link->remote.address, now);
+    if (SwarmLink* link = context_.links.find(liar)) ban({link->remote, link->peer_id}, now);
   }
   if (metadata_.info()) return on_metadata(*metadata_.info(), now);
   for (const swarm::MetadataExchange::Ask& ask : metadata_.take_asks(now)) {

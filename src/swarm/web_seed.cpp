@@ -17,6 +17,13 @@ namespace {
 
 constexpr int kStatusOk = 200;
 constexpr int kStatusPartialContent = 206;
+bool is_lacking(int status) {
+  constexpr int kNotFound = 404;
+  constexpr int kGone = 410;
+  constexpr int kRangeNotSatisfiable = 416;
+  return status == kNotFound || status == kGone || status == kRangeNotSatisfiable;
+}
+
 constexpr base::Duration kBufferRetry = std::chrono::milliseconds(50);
 
 // Bytes of one file that are bytes of a run.
@@ -206,11 +213,16 @@ class WebSeed::Impl {
     const std::uint64_t file_bytes = file_of(fetch.part).size_bytes;
     const bool is_part = fetched.status == kStatusPartialContent && fetched.body.size() == fetch.part.size_bytes;
     const bool is_whole = fetched.status == kStatusOk && fetched.body.size() == file_bytes;
+    if (is_lacking(fetched.status)) {
+      on_lacking(fetch, describe_answer(fetched, fetch.part), now);
+      return true;
+    }
     if (!is_part && !is_whole) {
       on_failure(fetch, describe_answer(fetched, fetch.part), now);
       return true;
     }
     failures_ = 0;
+    has_given_ = true;
     rate_.on_payload(fetch.part.size_bytes, now);
     if (fetches_.empty()) rate_.on_idle(now);
     const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
@@ -271,6 +283,19 @@ class WebSeed::Impl {
     if (fetches_.empty()) rate_.on_idle(latest_);
   }
 
+  void on_lacking(const Fetch& fetch, const std::string& reason, base::Instant now) {
+    const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
+    SHOAL_CHECK(asked != asked_.end());
+    release(asked);
+    events_.emplace_back(RunLacking{fetch.run});
+    if (!has_given_ && ++lacking_ >= kWebSeedLackingMax) {
+      stop();
+      events_.emplace_back(WebSeedEnded{reason});
+      return;
+    }
+    start_fetches(now);
+  }
+
   void on_failure(const Fetch& fetch, const std::string& reason, base::Instant now) {
     const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
     SHOAL_CHECK(asked != asked_.end());
@@ -300,6 +325,8 @@ class WebSeed::Impl {
   std::vector<Arrived> arrived_;
   std::optional<base::Instant> buffer_retry_at_;
   int failures_ = 0;  // in a row
+  int lacking_ = 0;
+  bool has_given_ = false;
   base::Instant failed_at_ = base::Instant::min();
   base::Instant paused_until_ = base::Instant::min();
   bool is_paused_ = false;

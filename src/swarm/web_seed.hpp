@@ -5,7 +5,9 @@
 // Always holds: at most kFetchesAtOnce under way; a run that spans files is asked in parts and given whole; what is
 // requested is answered by exactly one RunArrived for each part of it or one RunReleased; an answer that is no 206 (or
 // a 200 of exactly the whole file) of the right length releases the run. A failure is followed by a pause, a longer one
-// each time, and kWebSeedFailuresMax in a row end it. Who convicts it of wrong bytes (the Picker) calls stop().
+// each time, and kWebSeedFailuresMax in a row end it. A server that lacks what was asked (404, 410, 416) may have the
+// rest: that is told, costs no pause, and ends it only when kWebSeedLackingMax answers were never followed by a better
+// one. Who convicts it of wrong bytes (the Picker) calls stop().
 #pragma once
 
 #include <cstdint>
@@ -26,6 +28,7 @@ namespace shoal::swarm {
 
 inline constexpr std::size_t kFetchesAtOnce = 4;
 inline constexpr int kWebSeedFailuresMax = 5;
+inline constexpr int kWebSeedLackingMax = 32;                                  // before it gives anything
 inline constexpr base::Duration kWebSeedPauseFirst = std::chrono::seconds(2);  // doubled with each failure in a row
 inline constexpr base::Duration kWebSeedTimeout = std::chrono::seconds(60);    // for one fetch
 // Of a file no longer than this a server that knows no ranges may send all.
@@ -37,10 +40,13 @@ struct WebSeedOptions {
   std::uint64_t fetch_stride = 1;
 };
 
+struct RunLacking {  // it has not got this run, which was released
+  Run run;
+};
 struct WebSeedEnded {
   std::string reason;
 };
-using WebSeedEvent = std::variant<RunArrived, RunReleased, WebSeedEnded>;
+using WebSeedEvent = std::variant<RunArrived, RunReleased, RunLacking, WebSeedEnded>;
 
 class WebSeed {
  public:

@@ -120,6 +120,7 @@ class Seeding {
   struct Seen {
     std::map<Run, std::string> arrived;
     std::vector<Run> released;
+    std::vector<Run> lacking;
     std::optional<std::string> ended;
   };
   Seen take_seen() {
@@ -129,6 +130,8 @@ class Seeding {
         seen.arrived[run->part] = base::text_of(base::ByteView(run->buffer.bytes()).first(run->part.size_bytes));
       } else if (const auto* released = std::get_if<RunReleased>(&event)) {
         seen.released.push_back(released->run);
+      } else if (const auto* lacking = std::get_if<RunLacking>(&event)) {
+        seen.lacking.push_back(lacking->run);
       } else {
         seen.ended = std::get<WebSeedEnded>(event).reason;
       }
@@ -272,8 +275,8 @@ TEST(WebSeed, RefusesAnAnswerThatIsNotWhatWasAskedFor) {
   const std::string block = content_of(wire::kBlockBytes);
   const std::vector<std::pair<int, std::string>> wrong{{206, block + "x"}, {206, block.substr(1)},
                                                        {206, ""},          {200, block},
-                                                       {404, block},       {503, ""},
-                                                       {416, ""},          {304, ""},
+                                                       {403, block},       {503, ""},
+                                                       {302, ""},          {304, ""},
                                                        {204, ""}};
   for (const auto& [status, body] : wrong) {
     Seeding seeding(one_file(8 * kPieceBytes));
@@ -282,6 +285,28 @@ TEST(WebSeed, RefusesAnAnswerThatIsNotWhatWasAskedFor) {
     EXPECT_TRUE(seen.arrived.empty()) << status;
     EXPECT_EQ(seen.released, std::vector<wire::BlockRange>{run_of(0, 0, wire::kBlockBytes)}) << status;
     EXPECT_FALSE(seeding.seed.has_room(seeding.now)) << status;
+  }
+}
+
+TEST(WebSeed, TellsWhatTheServerLacksAndAsksForOtherThings) {
+  for (const int status : {404, 410, 416}) {
+    Seeding seeding(one_file(8 * kPieceBytes));
+    seeding.answer_next(status, "not here");
+    const auto seen = seeding.take_seen();
+    EXPECT_EQ(seen.released, std::vector<wire::BlockRange>{run_of(0, 0, wire::kBlockBytes)}) << status;
+    EXPECT_EQ(seen.lacking, seen.released) << status;
+    EXPECT_TRUE(seeding.seed.has_room(seeding.now)) << status;
+  }
+}
+
+TEST(WebSeed, EndsWithAServerThatLacksEverythingAndKeepsOneThatLacksALot) {
+  for (const bool has_something : {false, true}) {
+    Seeding seeding(one_file(8 * kPieceBytes));
+    if (has_something) seeding.answer_next(206, content_of(wire::kBlockBytes));
+    for (int i = 0; i < kWebSeedLackingMax - 1; ++i) seeding.answer_next(404, "");
+    EXPECT_FALSE(seeding.take_seen().ended.has_value());
+    seeding.answer_next(404, "");
+    EXPECT_EQ(seeding.take_seen().ended.has_value(), !has_something);
   }
 }
 

@@ -1,0 +1,281 @@
+// How hosts of a swarm find each other: trackers, local discovery, exchange; and what a private torrent keeps to
+// itself.
+#include <gtest/gtest.h>
+
+#include "unit/support/swarm_hosts.hpp"
+#include "wire/tracker_messages.hpp"
+
+namespace shoal::testing {
+namespace {
+
+using Result = seam::Finish::Result;
+
+// A tracker that remembers what it was told and names `peers` to everybody.
+struct FakeTracker {
+  explicit FakeTracker(SwarmWorld& world) {
+    world.on_fetch = [this](const seam::Fetch& fetch) -> std::optional<std::pair<int, base::Bytes>> {
+      const std::string_view url = fetch.url;
+      if (!url.starts_with("http://tracker/announce?")) return std::nullopt;
+      const auto request = wire::parse_announce_query(url.substr(url.find('?') + 1));
+      if (!request) {
+        ADD_FAILURE() << request.error();
+        return std::nullopt;
+      }
+      requests.push_back(*request);
+      wire::AnnounceReply reply{.interval_s = 120, .min_interval_s = 15, .seeds = 1, .leechers = 1, .peers = {}};
+      for (const base::Endpoint& peer : peers) reply.peers.push_back({peer, {}});
+      return std::pair(200, wire::encode_http_announce_reply(reply, *request));
+    };
+  }
+  [[nodiscard]] std::vector<wire::AnnounceEvent> events() const {
+    std::vector<wire::AnnounceEvent> seen;
+    for (const auto& request : requests) {
+      if (request.event != wire::AnnounceEvent::none) seen.push_back(request.event);
+    }
+    return seen;
+  }
+
+  std::vector<base::Endpoint> peers;
+  std::vector<wire::AnnounceRequest> requests;
+};
+
+TEST(SwarmHostFind, LearnsPeersFromATrackerAndTellsItHowFarItIs) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  tracker.peers = {seed.listening()};
+  auto options = options_for(getter, shared);
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 30s));
+  EXPECT_EQ(getter.finish()->result, Result::done);
+  using enum wire::AnnounceEvent;
+  EXPECT_EQ(tracker.events(), (std::vector{started, completed, stopped}));
+  EXPECT_EQ(tracker.requests.front().left, shared.torrent.manifest.layout->total_bytes);
+  EXPECT_EQ(tracker.requests.front().port, 6000);
+  EXPECT_EQ(tracker.requests.front().held, "");
+  EXPECT_EQ(tracker.requests.back().left, 0u);
+  EXPECT_EQ(tracker.requests.back().downloaded, shared.torrent.manifest.layout->total_bytes);
+  EXPECT_EQ(tracker.requests.back().held, "0-" + std::to_string(shared.count() - 1));
+}
+
+TEST(SwarmHostFind, UsesTheTrackersOfTheTorrentBesideThoseItIsTold) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  std::set<std::string> asked;
+  world.on_fetch = [&](const seam::Fetch& fetch) -> std::optional<std::pair<int, base::Bytes>> {
+    asked.insert(fetch.url.substr(0, fetch.url.find('?')));
+    return std::nullopt;
+  };
+  Host& getter = world.add("10.0.0.2:6000");
+  auto options = options_for(getter, shared);
+  options.tracker_tiers = {{"http://one/announce"}, {"http://two/announce"}};
+  options.torrent->tracker_tiers = {{"http://two/announce", "http://three/announce"}};
+  boot(getter, std::move(options));
+  world.run_for(5s);
+  EXPECT_EQ(asked, (std::set<std::string>{"http://one/announce", "http://two/announce", "http://three/announce"}));
+}
+
+TEST(SwarmHostFind, ASeedDoesNotClaimToHaveCompletedAnything) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  shared.give_all(seed);
+  auto options = options_for(seed, shared);
+  options.gives_after_done = true;
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  boot(seed, std::move(options));
+  world.run_for(10s);
+  seed.stop();
+  ASSERT_TRUE(world.run_until([&] { return seed.finish().has_value(); }, 10s));
+  using enum wire::AnnounceEvent;
+  EXPECT_EQ(tracker.events(), (std::vector{started, stopped}));
+  EXPECT_EQ(tracker.requests.front().left, 0u);
+}
+
+TEST(SwarmHostFind, TellsTrackersWhatItHasWhileItIsGettingIt) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared({.total_bytes = 4'000'000});
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.limit_up_bytes_per_s = 50'000;
+  boot(seed, std::move(giving));
+  auto options = download_from(getter, shared, {seed.listening()});
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  boot(getter, std::move(options));
+  world.run_for(60s);
+  ASSERT_GE(tracker.requests.size(), 3u);
+  EXPECT_NE(tracker.requests.back().held, "");
+}
+
+TEST(SwarmHostFind, TwoHostsFindEachOtherOnTheLocalNetworkWithinASecond) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.uses_local_discovery = true;
+  boot(seed, std::move(giving));
+  world.run_for(30s);
+  auto options = options_for(getter, shared);
+  options.uses_local_discovery = true;
+  options.torrent.reset();
+  boot(getter, std::move(options));
+  EXPECT_TRUE(world.run_until([&] { return getter.connections() > 0; }, 1s));
+  EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 10s));
+  EXPECT_TRUE(shared.is_whole_at(getter));
+  EXPECT_EQ(getter.open_datagrams, 0u);
+}
+
+TEST(SwarmHostFind, HostsThatKnowOneInTheMiddleLearnOfEachOther) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 4'000'000});
+  Host& middle = world.add("10.0.0.1:6000");
+  Host& seed = world.add("10.0.0.2:6000");
+  Host& getter = world.add("10.0.0.3:6000");
+  const auto with_exchange = [&](Host& host, std::vector<base::Endpoint> peers) {
+    auto options = download_from(host, shared, std::move(peers));
+    options.uses_exchange = true;
+    options.gives_after_done = true;
+    options.limit_down_bytes_per_s = 200'000;
+    boot(host, std::move(options));
+  };
+  shared.give_all(seed);
+  with_exchange(middle, {});
+  with_exchange(seed, {middle.listening()});
+  with_exchange(getter, {middle.listening()});
+  EXPECT_TRUE(world.run_until([&] { return seed.connections() == 2 && getter.connections() == 2; }, 5s));
+  middle.kill();
+  EXPECT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 60s));
+}
+
+TEST(SwarmHostFind, APrivateTorrentIsFoundNeitherLocallyNorByExchange) {
+  SwarmWorld world;
+  const SharedTorrent shared({.is_private = true});
+  Host& middle = world.add("10.0.0.1:6000");
+  Host& seed = world.add("10.0.0.2:6000");
+  Host& getter = world.add("10.0.0.3:6000");
+  const auto with_all = [&](Host& host, std::vector<base::Endpoint> peers) {
+    auto options = download_from(host, shared, std::move(peers));
+    options.uses_exchange = true;
+    options.uses_local_discovery = true;
+    options.gives_after_done = true;
+    boot(host, std::move(options));
+  };
+  shared.give_all(seed);
+  with_all(middle, {});
+  with_all(seed, {middle.listening()});
+  with_all(getter, {middle.listening()});
+  world.run_for(200s);
+  EXPECT_EQ(world.datagrams, 0);
+  EXPECT_FALSE(world.dials.contains(seed.listening()));
+  EXPECT_FALSE(world.dials.contains(getter.listening()));
+  EXPECT_TRUE(shared.is_whole_at(getter)) << "whom the user named is used";
+}
+
+TEST(SwarmHostFind, StopsLookingLocallyOnceItLearnsThatTheTorrentIsPrivate) {
+  SwarmWorld world;
+  const SharedTorrent shared({.is_private = true});
+  Host& seed = world.add("10.0.0.2:6000");
+  Host& getter = world.add("10.0.0.3:6000");
+  Host& other = world.add("10.0.0.4:6000");
+  boot_seed(seed, shared);
+  auto options = download_from(getter, shared, {seed.listening()});
+  options.uses_local_discovery = true;
+  options.uses_exchange = true;
+  options.gives_after_done = true;
+  options.torrent.reset();
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 60s));
+  EXPECT_EQ(getter.open_datagrams, 0u);
+  const int before = world.datagrams;
+  auto looking = options_for(other, shared);
+  looking.torrent.reset();
+  looking.uses_local_discovery = true;
+  boot(other, std::move(looking));
+  world.run_for(2s);
+  EXPECT_EQ(other.connections(), 0u) << "nobody answers";
+  EXPECT_GT(world.datagrams, before);
+}
+
+TEST(SwarmHostFind, FindsThePeersThatAreLeftWhenTheTrackerIsGone) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared({.total_bytes = 2'000'000});
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  world.on_fetch = nullptr;
+  auto options = download_from(getter, shared, {});
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  options.uses_local_discovery = true;
+  boot(getter, std::move(options));
+  world.run_for(10s);
+  Host& third = world.add("10.0.0.3:6000");
+  shared.give_all(third);
+  auto giving = options_for(third, shared);
+  giving.uses_local_discovery = true;
+  giving.gives_after_done = true;
+  boot(third, std::move(giving));
+  EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 10s));
+}
+
+TEST(SwarmHostFind, DialsNoMoreAtOnceThanItMay) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared;
+  Host& getter = world.add("10.0.0.2:6000");
+  for (int i = 0; i < 100; ++i) {
+    Host& dead = world.add("10.1.0." + std::to_string(i) + ":6000");
+    dead.is_reachable = false;
+    tracker.peers.push_back(dead.listening());
+  }
+  auto options = options_for(getter, shared);
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  options.dials_at_once_max = 7;
+  boot(getter, std::move(options));
+  world.run_for(1s);
+  EXPECT_EQ(getter.connections(), 7u);
+  // One address after the other gives up its place.
+  world.run_for(8s);
+  EXPECT_EQ(world.dials.size(), 14u);
+}
+
+TEST(SwarmHostFind, NeverDialsItself) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared;
+  Host& getter = world.add("10.0.0.2:6000");
+  tracker.peers = {getter.listening()};
+  auto options = options_for(getter, shared);
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  options.uses_local_discovery = true;
+  boot(getter, std::move(options));
+  world.run_for(100s);
+  EXPECT_FALSE(world.dials.contains(getter.listening()));
+}
+
+TEST(SwarmHostFind, KnowsItselfUnderAnAddressItDidNotKnow) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& getter = world.add("10.0.0.2:6000");
+  auto options = download_from(getter, shared, {getter.listening()});
+  options.interfaces.clear();
+  options.listening.address = {};
+  boot(getter, std::move(options));
+  world.run_for(100s);
+  EXPECT_EQ(world.dials[getter.listening()], 1);
+}
+
+}  // namespace
+}  // namespace shoal::testing
