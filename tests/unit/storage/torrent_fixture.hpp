@@ -174,6 +174,18 @@ class TorrentStoreFixture : public ::testing::Test {
     const auto path = store->finish();
     ASSERT_TRUE(path) << path.error().message;
   }
+  [[nodiscard]] std::string journal() const {
+    return std::string(base::text_of(read_file(in(".share.shoal-journal")).value()));
+  }
+  // As if the machine had been started anew since.
+  void forget_boot() const {
+    std::string text = journal();
+    const std::size_t at = text.find("\nboot ") + 6;
+    text[at] = text[at] == '0' ? '1' : '0';
+    const auto modified = std::filesystem::last_write_time(in(".share.shoal-journal"));
+    write_file(in(".share.shoal-journal"), text);
+    std::filesystem::last_write_time(in(".share.shoal-journal"), modified);
+  }
   void expect_files(const TorrentShare& share, const std::vector<std::size_t>& files) const {
     for (const std::size_t file : files) {
       const std::string path = metainfo::join_path(share.manifest.layout->files[file].path);

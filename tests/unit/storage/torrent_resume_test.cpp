@@ -43,9 +43,6 @@ class TorrentResumeTest : public TorrentStoreFixture {
  protected:
   TorrentResumeTest() { share_.file({"big"}, 400'000).file({"small"}, 30'000).file({"sub", "other"}, 170'000).cut(); }
   [[nodiscard]] std::filesystem::path part(std::string_view file) const { return in(".share.shoal-part") / file; }
-  [[nodiscard]] std::string journal() const {
-    return std::string(base::text_of(read_file(in(".share.shoal-journal")).value()));
-  }
   void kill_after(const std::vector<std::uint32_t>& pieces) const {
     run_and_die([&] {
       const auto store = make_store();
@@ -53,15 +50,6 @@ class TorrentResumeTest : public TorrentStoreFixture {
       put_pieces(*store, share_, pieces);
       ::_exit(::testing::Test::HasFailure() ? 1 : 0);  // before the store is destroyed
     });
-  }
-  // As if the machine had been started anew since.
-  void forget_boot() const {
-    std::string text = journal();
-    const std::size_t at = text.find("\nboot ") + 6;
-    text[at] = text[at] == '0' ? '1' : '0';
-    const auto modified = std::filesystem::last_write_time(in(".share.shoal-journal"));
-    write_file(in(".share.shoal-journal"), text);
-    std::filesystem::last_write_time(in(".share.shoal-journal"), modified);
   }
   void flip(const std::filesystem::path& file, std::uint64_t offset, std::chrono::seconds later) const {
     base::Bytes bytes = read_file(file).value();
