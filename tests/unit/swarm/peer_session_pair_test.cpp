@@ -215,7 +215,7 @@ class Conversation {
   bool is_other_greeted_ = false;
 };
 
-constexpr std::size_t kConversations = 12;
+constexpr std::size_t kConversations = 8;
 
 void play_some(bool has_fast) {
   std::size_t arrived_blocks = 0;
