@@ -8,11 +8,8 @@
 #include <atomic>
 #include <cerrno>
 #include <expected>
-#include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
-#include <span>
 
 #include "base/check.hpp"
 #include "metainfo/paths.hpp"
@@ -23,29 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using metainfo::FileEntry;
 using State = FileCheck::State;
-
-// Big enough that calls cost nothing, small enough that what was read is in the processor's own cache when it is
-// hashed.
-constexpr std::size_t kReadBytes = 256 * 1024;
-constexpr std::size_t kPageBytes = 4096;  // the kernel copies faster to where a page begins
-
-class ReadBuffer {
- public:
-  explicit ReadBuffer(std::uint32_t piece_bytes)
-      : size_(std::min<std::size_t>(piece_bytes, kReadBytes)),
-        bytes_(static_cast<std::byte*>(::operator new(size_, std::align_val_t(kPageBytes)))) {}
-  // As much of it as there is, and not more than `count`.
-  [[nodiscard]] std::span<std::byte> first(std::uint64_t count) const {
-    return {bytes_.get(), static_cast<std::size_t>(std::min<std::uint64_t>(count, size_))};
-  }
-
- private:
-  struct Free {
-    void operator()(std::byte* bytes) const { ::operator delete(bytes, std::align_val_t(kPageBytes)); }
-  };
-  std::size_t size_;
-  std::unique_ptr<std::byte, Free> bytes_;
-};
 
 fs::path path_of(const metainfo::Layout& layout, const FileEntry& file, const fs::path& root) {
   return layout.is_folder ? root / metainfo::join_path(file.path) : root;
@@ -58,60 +32,6 @@ SysResult<PlainFile> open_file(const metainfo::Layout& layout, const FileEntry& 
   const fs::path real = fs::canonical(root, error);
   if (error) return std::unexpected(error.value());
   return open_plain_file(AT_FDCWD, real.c_str(), O_RDONLY);
-}
-
-// The parts of a piece: which file, and what of it. Files without bytes have no part in any.
-struct Part {
-  std::size_t file = 0;
-  ByteRange range;  // in the file
-};
-std::vector<Part> parts_of(const metainfo::Manifest& manifest, base::PieceIndex piece) {
-  const std::vector<FileEntry>& files = manifest.layout->files;
-  std::uint64_t offset = manifest.offset_of(piece);
-  const std::uint64_t end = offset + manifest.size_of(piece);
-  // The first file that ends behind the piece's first byte.
-  auto file = std::ranges::upper_bound(files, offset, {},
-                                       [](const FileEntry& entry) { return entry.offset_bytes + entry.size_bytes; });
-  std::vector<Part> parts;
-  for (; offset < end; ++file) {
-    const std::uint64_t size = std::min(end, file->offset_bytes + file->size_bytes) - offset;
-    if (size == 0) continue;
-    parts.push_back({static_cast<std::size_t>(file - files.begin()), {offset - file->offset_bytes, size}});
-    offset += size;
-  }
-  return parts;
-}
-
-void hash_zeros(base::Sha1Hasher& hasher, std::uint64_t count, const ReadBuffer& buffer) {
-  std::ranges::fill(buffer.first(count), std::byte{0});
-  for (; count > 0; count -= buffer.first(count).size()) hasher.update(buffer.first(count));
-}
-
-// False when not all of it is there.
-bool hash_bytes(base::Sha1Hasher& hasher, int fd, ByteRange range, const ReadBuffer& buffer) {
-  while (range.size_bytes > 0) {
-    const std::span<std::byte> bytes = buffer.first(range.size_bytes);
-    if (read_at(fd, bytes, range.offset) != bytes.size()) return false;
-    hasher.update(bytes);
-    range.offset += bytes.size();
-    range.size_bytes -= bytes.size();
-  }
-  return true;
-}
-
-// Runs `task` for each piece on all processors, and adds up what they have read.
-void for_each_piece(const metainfo::Manifest& manifest, const ReadProgress& progress,
-                    const std::function<void(base::PieceIndex)>& task) {
-  std::mutex mutex;
-  std::uint64_t done_bytes = 0;
-  run_in_parallel(manifest.pieces.size(), [&](std::size_t i) {
-    const base::PieceIndex piece(static_cast<std::uint32_t>(i));
-    task(piece);
-    if (!progress) return;
-    const std::lock_guard guard(mutex);
-    done_bytes += manifest.size_of(piece);
-    progress(done_bytes);
-  });
 }
 
 // --- hashing what is going to be shared ---
@@ -130,9 +50,10 @@ class Hashing {
   }
 
   ShareResult<std::vector<base::Sha1Hash>> run(const ReadProgress& progress) {
-    for_each_piece(manifest_, progress, [this](base::PieceIndex piece) {
-      if (!has_failed_) hash(piece);
-    });
+    hash_pieces({.manifest = &manifest_,
+                 .open = [this](std::size_t file) { return open(file); },
+                 .on_hashed = [this](base::PieceIndex piece, const auto& hash) { take(piece, hash); },
+                 .progress = progress});
     // What was read early may have changed since.
     for (std::size_t i = 0; i < share_.layout.files.size() && !has_failed_; ++i) {
       if (share_.layout.files[i].link_target.empty()) (void)open(i);
@@ -142,20 +63,8 @@ class Hashing {
   }
 
  private:
-  void hash(base::PieceIndex piece) {
-    const ReadBuffer buffer(manifest_.size_of(piece));
-    base::Sha1Hasher hasher;
-    for (const Part& part : parts_of(manifest_, piece)) {
-      const auto file = open(part.file);
-      if (!file) return;
-      if (!hash_bytes(hasher, file->fd.get(), part.range, buffer)) {
-        return fail(ShareError::Kind::unreadable, part.file, "it ended early or could not be read to its end");
-      }
-    }
-    manifest_.pieces[piece.value] = hasher.finish();
-  }
-
-  std::optional<PlainFile> open(std::size_t index) {
+  std::optional<UniqueFd> open(std::size_t index) {
+    if (has_failed_) return std::nullopt;  // the rest need not be read
     auto file = open_file(share_.layout, share_.layout.files[index], share_.root);
     if (!file) {
       fail(ShareError::Kind::unreadable, index, describe_errno(file.error()));
@@ -165,7 +74,15 @@ class Hashing {
       fail(ShareError::Kind::changed, index, "it changed while it was read; try again when nobody writes to it");
       return std::nullopt;
     }
-    return std::move(*file);
+    return std::move(file->fd);
+  }
+
+  void take(base::PieceIndex piece, const std::expected<base::Sha1Hash, std::size_t>& hash) {
+    if (hash) {
+      manifest_.pieces[piece.value] = *hash;
+    } else if (open(hash.error())) {  // it has not changed, and still is not all there
+      fail(ShareError::Kind::unreadable, hash.error(), "reading failed before its end");
+    }
   }
 
   void fail(ShareError::Kind kind, std::size_t index, std::string_view why) {
@@ -192,12 +109,16 @@ class Checking {
   ShareCheck run(const ReadProgress& progress) {
     for (std::size_t i = 0; i < files_.size(); ++i) look_at(i);
     std::vector<std::uint8_t> is_right(manifest_.pieces.size());  // not bool: written by several threads
-    for_each_piece(manifest_, progress, [&](base::PieceIndex piece) { is_right[piece.value] = check(piece) ? 1 : 0; });
+    hash_pieces({.manifest = &manifest_,
+                 .open = [this](std::size_t file) { return open(file); },
+                 .on_hashed = [&](base::PieceIndex piece,
+                                  const auto& hash) { is_right[piece.value] = hash == manifest_.hash_of(piece); },
+                 .progress = progress});
     ShareCheck result{.right = base::Bitfield(manifest_.piece_count()), .files = std::move(files_)};
     for (std::uint32_t i = 0; i < manifest_.piece_count(); ++i) {
       const base::PieceIndex piece(i);
       if (is_right[i] != 0) result.right.set(piece);
-      for (const Part& part : parts_of(manifest_, piece)) count(result.files[part.file], is_right[i] != 0);
+      for (const PiecePart& part : parts_of(manifest_, piece)) count(result.files[part.file], is_right[i] != 0);
     }
     blame(result);
     return result;
@@ -246,19 +167,9 @@ class Checking {
     return target == wanted || fs::equivalent(target, wanted, error) ? State::right : State::wrong_link;
   }
 
-  [[nodiscard]] bool check(base::PieceIndex piece) const {
-    const ReadBuffer buffer(manifest_.size_of(piece));
-    base::Sha1Hasher hasher;
-    for (const Part& part : parts_of(manifest_, piece)) {
-      const FileEntry& entry = layout_.files[part.file];
-      if (entry.is_padding) {
-        hash_zeros(hasher, part.range.size_bytes, buffer);
-        continue;
-      }
-      const auto file = open_file(layout_, entry, root_);
-      if (!file || !hash_bytes(hasher, file->fd.get(), part.range, buffer)) return false;
-    }
-    return hasher.finish() == manifest_.hash_of(piece);
+  [[nodiscard]] std::optional<UniqueFd> open(std::size_t index) const {
+    auto file = open_file(layout_, layout_.files[index], root_);
+    return file ? std::optional(std::move(file->fd)) : std::nullopt;
   }
 
   static void count(FileCheck& file, bool is_right) {
@@ -270,13 +181,13 @@ class Checking {
   void blame(ShareCheck& result) const {
     for (std::uint32_t i = 0; i < manifest_.piece_count(); ++i) {
       if (result.right.test(base::PieceIndex(i))) continue;
-      const std::vector<Part> parts = parts_of(manifest_, base::PieceIndex(i));
-      const auto has_reason = [&](const Part& part) {
+      const std::vector<PiecePart> parts = parts_of(manifest_, base::PieceIndex(i));
+      const auto has_reason = [&](const PiecePart& part) {
         const State state = result.files[part.file].state;
         return state != State::right && state != State::wrong_bytes;
       };
       if (std::ranges::any_of(parts, has_reason)) continue;
-      for (const Part& part : parts) {
+      for (const PiecePart& part : parts) {
         if (!layout_.files[part.file].is_padding) result.files[part.file].state = State::wrong_bytes;
       }
     }

@@ -6,18 +6,15 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/bitfield.hpp"
 #include "metainfo/manifest.hpp"
+#include "storage/piece_hashing.hpp"
 #include "storage/share_scan.hpp"
 
 namespace shoal::storage {
-
-// Told now and then how many bytes of the share were read so far, by whichever thread it is; never by two at once.
-using ReadProgress = std::function<void(std::uint64_t bytes)>;
 
 // The hashes of the pieces of what was scanned. A file that changes meanwhile, also after its pieces were read, is an
 // error: its hashes would be of bytes that nobody can give.
