@@ -68,8 +68,8 @@ seam::ReadTargets PeerSession::next_read() {
     end_ -= begin_;
     begin_ = 0;
   }
-  // The rest of this block and about three more in one call: copying them from here, while they are warm, costs less than
-  // a call for each.
+  // The rest of this block and about three more in one call: copying them from here, while they are warm, costs less
+  // than a call for each.
   targets.spans = {block_room_, std::span(scratch_.get() + end_, kPeerScratchBytes - end_)};
   return targets;
 }
