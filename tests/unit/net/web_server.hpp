@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <list>
 #include <map>
@@ -102,6 +103,7 @@ class WebServer {
 
   // `serve` is called for each connection on a thread of its own; the connection is closed when it returns.
   explicit WebServer(Serve serve, TlsContextPtr tls = nullptr) : serve_(std::move(serve)), tls_(std::move(tls)) {
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without the option that avoids it
     const auto bound = bind_socket(listener_.get(), kAnyLoopbackPort);
     EXPECT_TRUE(bound.has_value());
     local_ = bound.value_or(base::Endpoint{});
