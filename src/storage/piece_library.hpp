@@ -1,5 +1,6 @@
 // What a peer can give. Looked up by hash at each request, because files come and go under a running peer.
-// Two kinds: a folder of <40 hex>.bin files (chunk_directory.hpp), and memory for the simulator.
+// Three kinds: a folder of <40 hex>.bin files (chunk_directory.hpp), a torrent (torrent_store.hpp), and memory for the
+// simulator.
 #pragma once
 
 #include <optional>

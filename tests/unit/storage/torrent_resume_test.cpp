@@ -53,7 +53,7 @@ class TorrentResumeTest : public TorrentStoreFixture {
   }
   void flip(const std::filesystem::path& file, std::uint64_t offset, std::chrono::seconds later) const {
     base::Bytes bytes = read_file(file).value();
-    bytes[offset] ^= std::byte{1};
+    bytes.at(offset) ^= std::byte{1};
     std::fstream out(file, std::ios::in | std::ios::out | std::ios::binary);
     out.seekp(static_cast<std::streamoff>(offset));
     out.put(static_cast<char>(bytes[offset]));
@@ -114,7 +114,6 @@ TEST_F(TorrentResumeTest, BelievesACleanEndAlsoAfterTheMachineWasStartedAnew) {
 
 TEST_F(TorrentResumeTest, NoticesAFileThatWasChangedAndHashesOnlyThatOne) {
   leave_behind(share_, {0, 1, 2, 40, 50, 51});
-  flip(part("sub/other"), 90'000, std::chrono::seconds(0));  // in piece 52; 50 and 51 are as they were
   flip(part("sub/other"), 75'000, std::chrono::seconds(0));  // in piece 50
   const std::uint64_t before = bytes_read();
   EXPECT_EQ(open_indices(*make_store(), share_.manifest), (std::vector<std::uint32_t>{0, 1, 2, 40, 51}));
