@@ -123,6 +123,7 @@ std::string describe(const metainfo::Torrent& torrent) {
             {fmt::format("{} of {}", manifest.piece_count(), describe_bytes(static_cast<double>(layout.piece_bytes)))});
   if (torrent.is_private) add_lines(text, "private", {"yes: peers from its trackers only"});
   std::vector<std::string> tiers;
+  tiers.reserve(torrent.tracker_tiers.size());
   for (const auto& tier : torrent.tracker_tiers) tiers.push_back(fmt::format("{}", fmt::join(tier, ", ")));
   add_lines(text, "trackers", tiers);
   add_lines(text, "web seeds", torrent.web_seeds);
@@ -145,6 +146,7 @@ std::string describe(const metainfo::Magnet& magnet) {
   add_lines(text, "trackers", magnet.trackers);
   add_lines(text, "web seeds", magnet.web_seeds);
   std::vector<std::string> peers;
+  peers.reserve(magnet.peers.size());
   for (const base::Endpoint& peer : magnet.peers) peers.push_back(peer.to_string());
   add_lines(text, "peers", peers);
   return text;

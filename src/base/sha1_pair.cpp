@@ -33,23 +33,23 @@ struct Working {
   __m128i schedule[4];  // the last 16 words of the message schedule
 };
 
-// Rounds 4 * kGroup to 4 * kGroup + 3.
-template <int kGroup>
+// Rounds 4 * Group to 4 * Group + 3.
+template <int Group>
 SHOAL_SHA_INLINE void do_four_rounds(Working& work) {
-  __m128i& words = work.schedule[kGroup % 4];
-  if constexpr (kGroup >= 4) {
-    words = _mm_sha1msg1_epu32(words, work.schedule[(kGroup + 1) % 4]);
-    words = _mm_xor_si128(words, work.schedule[(kGroup + 2) % 4]);
-    words = _mm_sha1msg2_epu32(words, work.schedule[(kGroup + 3) % 4]);
+  __m128i& words = work.schedule[Group % 4];
+  if constexpr (Group >= 4) {
+    words = _mm_sha1msg1_epu32(words, work.schedule[(Group + 1) % 4]);
+    words = _mm_xor_si128(words, work.schedule[(Group + 2) % 4]);
+    words = _mm_sha1msg2_epu32(words, work.schedule[(Group + 3) % 4]);
   }
-  const __m128i input = kGroup == 0 ? _mm_add_epi32(work.lane.e, words) : _mm_sha1nexte_epu32(work.lane.e, words);
+  const __m128i input = Group == 0 ? _mm_add_epi32(work.lane.e, words) : _mm_sha1nexte_epu32(work.lane.e, words);
   work.lane.e = work.lane.abcd;
-  work.lane.abcd = _mm_sha1rnds4_epu32(work.lane.abcd, input, kGroup / 5);
+  work.lane.abcd = _mm_sha1rnds4_epu32(work.lane.abcd, input, Group / 5);
 }
 
-template <int... kGroups>
-SHOAL_SHA_INLINE void do_all_rounds(Working& first, Working& second, std::integer_sequence<int, kGroups...>) {
-  ((do_four_rounds<kGroups>(first), do_four_rounds<kGroups>(second)), ...);
+template <int... Groups>
+SHOAL_SHA_INLINE void do_all_rounds(Working& first, Working& second, std::integer_sequence<int, Groups...>) {
+  ((do_four_rounds<Groups>(first), do_four_rounds<Groups>(second)), ...);
 }
 
 SHOAL_SHA_INLINE void load(Working& work, const std::byte* block) {

@@ -36,7 +36,7 @@ enum class Error : std::uint8_t {
 [[nodiscard]] std::string_view describe(Error error);
 
 struct ErrorAt {
-  Error error;
+  Error error = Error::truncated;
   std::size_t offset = 0;  // where in the input the value begins that is wrong
   friend bool operator==(const ErrorAt&, const ErrorAt&) = default;
 };

@@ -155,7 +155,7 @@ class FolderScan {
 std::string name_of(const fs::path& path) {
   fs::path named = path.lexically_normal();
   if (!named.has_filename()) named = named.parent_path();  // "folder/"
-  const std::string name = named.filename().native();
+  std::string name = named.filename().native();
   if (metainfo::is_safe_component(name)) return name;
   std::error_code error;
   return fs::canonical(path, error).filename().native();

@@ -1,5 +1,6 @@
 #include "metainfo/magnet.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "golden/torrent_golden.hpp"
@@ -142,8 +143,10 @@ TEST(Magnet, RefusesVersionTwoAlone) {
 
 TEST(Magnet, RefusesEscapesThatAreNone) {
   for (const std::string escape : {"%", "%2", "%zz", "%2x", "%x2", "%%41"}) {
-    expect_refused(kLink + "&dn=" + escape, MagnetError::bad_escape);
-    expect_refused(kLink + "&tr=" + escape + "&dn=x", MagnetError::bad_escape);
+    for (const std::string key : {"dn", "tr", "unknown"}) {
+      expect_refused(fmt::format("{}&{}={}", kLink, key, escape), MagnetError::bad_escape);
+      expect_refused(fmt::format("{}&{}={}&dn=x", kLink, key, escape), MagnetError::bad_escape);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ namespace {
 // "first | second" for each clash.
 std::string clashes(const std::vector<std::vector<std::string>>& paths, Letters letters, std::size_t clashes_max = 10) {
   std::vector<FileEntry> files;
+  files.reserve(paths.size());
   for (const auto& path : paths) files.push_back({.path = path});
   std::string text;
   for (const PathClash& clash : find_clashes(files, letters, clashes_max)) {
