@@ -1,15 +1,19 @@
 // For tests that need interfaces of their own, or to see which one a packet leaves by.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <set>
 #include <string>
@@ -18,6 +22,20 @@
 #include "net/socket.hpp"
 
 namespace shoal::net {
+
+// A link that was just made drops what it is given until the kernel has got around to starting its queue.
+inline bool wait_until_running(const char* interface) {
+  constexpr int kTriesMax = 1000;
+  constexpr int kPauseMs = 10;
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  for (int i = 0; i < kTriesMax; ++i) {
+    ifreq request{};
+    std::strncpy(request.ifr_name, interface, IFNAMSIZ - 1);
+    if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0) return true;
+    ::poll(nullptr, 0, kPauseMs);
+  }
+  return false;
+}
 
 // Runs `body` where there are only the interfaces that it makes: no others, and no routes. False when this process may
 // not.
@@ -29,7 +47,9 @@ inline bool in_fresh_network(const std::function<void()>& body) {
                       "ip link set lo up && ip link add one type veth peer name other && "
                       "ip address add 10.7.0.1/24 broadcast + dev one && ip link set one up && "
                       "ip address add 10.8.0.1/24 broadcast + dev other && ip link set other up") == 0;
-    if (was_allowed) body();
+    if (!was_allowed) return;
+    EXPECT_TRUE(wait_until_running("one") && wait_until_running("other"));
+    body();
   }).join();
   return was_allowed;
 }
