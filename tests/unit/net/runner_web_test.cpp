@@ -1,8 +1,10 @@
 // What a machine sees of Fetch, and of other runners in the same process.
 #include <gtest/gtest.h>
 
-#include <latch>
+#include <atomic>
+#include <cstdio>
 
+#include "swarm/web_seed.hpp"
 #include "unit/net/fake_piece.hpp"
 #include "unit/net/web_server.hpp"
 
@@ -75,6 +77,65 @@ TEST(RunnerWeb, EndsWithoutWaitingForServersAndNameServers) {
   const auto begun = SteadyClock::now();
   EXPECT_EQ(runner.run(machine).message, "done");
   EXPECT_LT(SteadyClock::now() - begun, 1s);
+}
+
+// Answers with the range that is asked for, and counts requests.
+WebServer::Serve serve_ranges(const std::string& file, std::atomic<int>& asked) {
+  return answer_each([&file, &asked](WebVisitor& visitor, const std::string& request) {
+    ++asked;
+    std::size_t first = 0;
+    std::size_t last = 0;
+    const std::size_t at = request.find("Range: bytes=");
+    ASSERT_NE(at, std::string::npos);
+    ASSERT_EQ(std::sscanf(request.c_str() + at, "Range: bytes=%zu-%zu", &first, &last), 2);
+    visitor.answer(std::string_view(file).substr(first, last - first + 1), "206 Partial Content");
+  });
+}
+
+TEST(RunnerWeb, TakesAWholeFileFromAWebSeedOverAFewConnections) {
+  constexpr std::uint32_t kPieceBytes = 1u << 20;
+  const std::string file = noise(5 * kPieceBytes + 12'345);
+  std::atomic<int> asked = 0;
+  const WebServer server(serve_ranges(file, asked));
+  metainfo::Layout layout{.piece_bytes = kPieceBytes, .total_bytes = file.size()};
+  layout.files = {{.path = {"file"}, .size_bytes = file.size()}};
+  const metainfo::Manifest manifest{.name = "file", .pieces = std::vector<base::Sha1Hash>(6), .layout = layout};
+  base::BufferPool buffers(swarm::kRunBytesMax, 16);
+  swarm::WebSeed seed({.url = server.url("/file")}, manifest, buffers);
+
+  Runner runner({});
+  FakeMachine machine;
+  std::string taken(file.size(), '\0');
+  std::uint64_t asked_bytes = 0;
+  std::uint64_t taken_bytes = 0;
+  const auto ask = [&](FakeMachine& self) {
+    while (asked_bytes < file.size() && seed.has_room(self.now)) {
+      const swarm::Run run{.piece = base::PieceIndex(static_cast<std::uint32_t>(asked_bytes / kPieceBytes)),
+                           .offset_bytes = static_cast<std::uint32_t>(asked_bytes % kPieceBytes),
+                           .size_bytes = static_cast<std::uint32_t>(
+                               std::min<std::uint64_t>(swarm::kRunBytesMax, file.size() - asked_bytes))};
+      seed.request(run, self.now);
+      asked_bytes += run.size_bytes;
+    }
+    for (seam::Action& action : seed.take_actions()) self.want(std::move(action));
+  };
+  machine.on_start = ask;
+  machine.on_any = [&](FakeMachine& self, seam::Event& event) {
+    seed.on_event(event, self.now);
+    for (const swarm::WebSeedEvent& happened : seed.take_events()) {
+      const auto* run = std::get_if<swarm::RunArrived>(&happened);
+      if (run == nullptr) return self.finish("a run did not come");
+      const base::ByteView bytes = base::ByteView(run->buffer.bytes()).first(run->part.size_bytes);
+      taken.replace(manifest.offset_of(run->part.piece) + run->part.offset_bytes, bytes.size(), base::text_of(bytes));
+      taken_bytes += bytes.size();
+    }
+    if (taken_bytes == file.size()) return self.finish();
+    ask(self);
+  };
+  EXPECT_EQ(runner.run(machine).message, "");
+  EXPECT_TRUE(taken == file);
+  EXPECT_EQ(asked, 21);
+  EXPECT_LE(server.connections(), static_cast<int>(swarm::kFetchesAtOnce));
 }
 
 TEST(RunnerWeb, SendsPartsOfAPiece) {
