@@ -4,29 +4,55 @@
 #include <span>
 
 #include "base/check.hpp"
+#include "roles/shared_body.hpp"
 
 namespace shoal::roles {
 namespace {
 
 constexpr std::size_t kScratchBytes = 64 * 1024;
-constexpr int kTooMuch = 413;
-constexpr int kBusy = 503;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+base::Bytes bytes_of(std::string_view text) {
+  const base::ByteView view = base::view_of(text);
+  return {view.begin(), view.end()};
+}
+
+base::Duration time_for(std::uint64_t bytes) {
+  return kHttpGrace + std::chrono::seconds(bytes / kHttpBytesPerSecondMin);
+}
+
+// RFC 9110, 10.1.1: the client waits for a word before it sends the body.
+bool expects_continue(const wire::HttpRequest& request) {
+  const auto expected = request.header("expect");
+  constexpr std::string_view kExpected = "100-continue";
+  return expected && !request.is_1_0 && std::ranges::equal(*expected, kExpected, [](char given, char wanted) {
+           return (given >= 'A' && given <= 'Z' ? static_cast<char>(given - 'A' + 'a') : given) == wanted;
+         });
+}
 
 }  // namespace
 
-HttpConnections::HttpConnections(tracker::HttpAnswers& answers, seam::Actions& actions)
-    : answers_(answers), actions_(actions), scratch_(std::make_unique<std::byte[]>(kScratchBytes)) {}
+HttpConnections::HttpConnections(tracker::HttpAnswers& answers, seam::Actions& actions, std::size_t connections_max)
+    : answers_(answers),
+      actions_(actions),
+      connections_max_(connections_max),
+      scratch_(std::make_unique<std::byte[]>(kScratchBytes)) {}
 
 void HttpConnections::adopt(seam::ConnId conn, const course::Asker& asker, base::ByteView first, base::Instant now) {
-  if (connections_.size() >= kHttpConnectionsMax) {
-    actions_.emplace_back(seam::Close{conn});
-    return;
-  }
-  const auto found = connections_.try_emplace(conn).first;
+  SHOAL_CHECK(!first.empty());
+  if (connections_.size() >= connections_max_) make_room();
+  const auto [found, is_new] = connections_.try_emplace(conn);
+  SHOAL_CHECK(is_new);
   found->second.asker = asker;
   found->second.received.assign(first.begin(), first.end());
-  set_deadline(conn, found->second, now + kHttpHeadTimeout);
+  found->second.deadline = now + kHttpHeadTimeout;
+  busy_.emplace(found->second.deadline, conn);
   advance(found, now);
+}
+
+void HttpConnections::make_room() {
+  const Deadlines& deadlines = idle_.empty() ? busy_ : idle_;
+  if (!deadlines.empty()) close(connections_.find(deadlines.begin()->second));
 }
 
 void HttpConnections::on_bytes_arrived(const seam::BytesArrived& event, base::Instant now) {
@@ -34,15 +60,19 @@ void HttpConnections::on_bytes_arrived(const seam::BytesArrived& event, base::In
   if (found == connections_.end()) return;
   SHOAL_CHECK(event.count <= kScratchBytes);
   Connection& connection = found->second;
-  // The idle time is over: a head has begun.
-  if (connection.received.empty()) set_deadline(event.conn, connection, now + kHttpHeadTimeout);
-  connection.received.insert(connection.received.end(), scratch_.get(), scratch_.get() + event.count);
-  advance(found, now);
+  const base::ByteView bytes(scratch_.get(), event.count);
+  if (connection.received.empty()) set_deadline(found, now + kHttpHeadTimeout);
+  connection.received.insert(connection.received.end(), bytes.begin(), bytes.end());
+  // Only the end of a line can complete a head: one that trickles in is not read again for each byte.
+  const bool is_worth_a_look = connection.awaited != nullptr || connection.received.size() >= wire::kHttpHeadBytesMax ||
+                               std::ranges::find(bytes, std::byte{'\n'}) != bytes.end();
+  if (is_worth_a_look) advance(found, now);
 }
 
-void HttpConnections::on_input_ended(const seam::InputEnded& event, base::Instant) {
+void HttpConnections::on_input_ended(const seam::InputEnded& event) {
   const auto found = connections_.find(event.conn);
   if (found == connections_.end()) return;
+  // What is complete is being answered; what is not will never be.
   found->second.is_input_ended = true;
   if (!found->second.is_answering) close(found);
 }
@@ -51,24 +81,30 @@ void HttpConnections::on_output_drained(const seam::OutputDrained& event, base::
   const auto found = connections_.find(event.conn);
   if (found == connections_.end() || !found->second.is_answering) return;
   Connection& connection = found->second;
+  if (connection.is_last) return close(found);
   connection.is_answering = false;
-  if (connection.is_last || connection.is_input_ended) return close(found);
-  set_deadline(event.conn, connection, now + (connection.received.empty() ? kHttpIdleTimeout : kHttpHeadTimeout));
+  const bool is_idle = connection.received.empty();
+  set_deadline(found, now + (is_idle ? kHttpIdleTimeout : kHttpHeadTimeout), is_idle);
+  if (!is_idle) advance(found, now);
+  if (connection.is_answering) return;
+  if (connection.is_input_ended) return close(found);
   if (std::exchange(connection.is_reading_paused, false)) actions_.emplace_back(seam::ResumeReading{event.conn});
-  advance(found, now);
 }
 
 void HttpConnections::on_connection_lost(const seam::ConnectionLost& event) {
   const auto found = connections_.find(event.conn);
-  if (found == connections_.end()) return;
-  release_body(found->second);
-  set_deadline(event.conn, found->second, std::nullopt);
-  connections_.erase(found);
+  if (found != connections_.end()) forget(found);
 }
 
 void HttpConnections::on_deadline_reached(base::Instant now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    close(connections_.find(deadlines_.begin()->second));
+  while (!idle_.empty() && idle_.begin()->first <= now) close(connections_.find(idle_.begin()->second));
+  while (!busy_.empty() && busy_.begin()->first <= now) {
+    const auto found = connections_.find(busy_.begin()->second);
+    if (found->second.is_answering) {
+      close(found);
+    } else {
+      respond_with_problem(found, {.status = 408, .reason = "too slow"}, now);
+    }
   }
 }
 
@@ -80,101 +116,136 @@ seam::ReadTargets HttpConnections::next_read(seam::ConnId conn) {
   const auto found = connections_.find(conn);
   if (found == connections_.end()) return {};
   Connection& connection = found->second;
-  // What follows an unanswered request waits in the kernel.
   if (connection.is_answering) {
     connection.is_reading_paused = true;
     return {};
   }
-  return {{std::span(scratch_.get(), kScratchBytes), {}}};
+  // Not more than one head, or the body that belongs to it.
+  const std::uint64_t whole = connection.awaited == nullptr ? wire::kHttpHeadBytesMax : connection.awaited_bytes();
+  SHOAL_CHECK(connection.received.size() < whole);
+  const std::uint64_t room = std::min<std::uint64_t>(whole - connection.received.size(), kScratchBytes);
+  return {{std::span(scratch_.get(), static_cast<std::size_t>(room)), {}}};
 }
 
 std::optional<base::Instant> HttpConnections::next_deadline() const {
-  if (deadlines_.empty()) return std::nullopt;
-  return deadlines_.begin()->first;
+  if (idle_.empty() && busy_.empty()) return std::nullopt;
+  if (idle_.empty()) return busy_.begin()->first;
+  if (busy_.empty()) return idle_.begin()->first;
+  return std::min(idle_.begin()->first, busy_.begin()->first);
 }
 
 void HttpConnections::advance(Connections::iterator found, base::Instant now) {
-  const seam::ConnId conn = found->first;
   Connection& connection = found->second;
-  if (connection.is_answering || connection.received.empty()) return;
-  if (!take_request(conn, connection, now)) return;
-  set_deadline(conn, connection, now + kHttpAnswerTimeout);
+  if (connection.is_answering) return;
+  if (connection.awaited == nullptr && !take_head(found, now)) return;
+  if (connection.received.size() >= connection.awaited_bytes()) answer(found, now);
 }
 
-bool HttpConnections::take_request(seam::ConnId conn, Connection& connection, base::Instant now) {
-  if (!connection.awaited) {
-    auto parsed = wire::parse_http_head(connection.received);
-    if (!parsed) {
-      respond_with_problem(conn, connection, parsed.error());
-      return true;
-    }
-    if (!*parsed) return false;
-    wire::ParsedHead& head = **parsed;
-    const bool wants_body = head.request.body_bytes > 0 && answers_.wants_body(head.request, connection.asker);
-    if (wants_body && head.request.body_bytes > tracker::kHttpBodyBytesMax) {
-      respond_with_problem(conn, connection, {.status = kTooMuch, .reason = "that is too big for a torrent"});
-      return true;
-    }
-    if (wants_body && bodies_bytes_ + head.request.body_bytes > kBodiesBytesMax) {
-      respond_with_problem(conn, connection, {.status = kBusy, .reason = "busy; try again"});
-      return true;
-    }
-    if (!wants_body && head.request.body_bytes > 0) {
-      // Its body is not read: the answer is the last on this connection.
-      head.request.keeps_alive = false;
-      head.request.body_bytes = 0;
-    }
-    connection.body_reserved = head.request.body_bytes;
-    bodies_bytes_ += connection.body_reserved;
-    if (connection.body_reserved > 0) set_deadline(conn, connection, now + kHttpBodyTimeout);
-    connection.awaited = std::move(head);
+bool HttpConnections::take_head(Connections::iterator found, base::Instant now) {
+  Connection& connection = found->second;
+  auto parsed = wire::parse_http_head(connection.received);
+  if (!parsed) {
+    respond_with_problem(found, parsed.error(), now);
+    return false;
   }
-  const wire::ParsedHead& head = *connection.awaited;
-  const std::uint64_t whole = head.head_bytes + head.request.body_bytes;
-  if (connection.received.size() < whole) return false;
-  const base::ByteView body = base::ByteView(connection.received).subspan(head.head_bytes, head.request.body_bytes);
-  const wire::HttpResponse response = answers_.answer(head.request, body, connection.asker, now);
-  connection.is_last = !head.request.keeps_alive;
-  respond(conn, connection, response, head.request.method == "HEAD");
-  connection.received.erase(connection.received.begin(),
-                            connection.received.begin() + static_cast<std::ptrdiff_t>(whole));
-  if (connection.received.empty()) connection.received.shrink_to_fit();
-  release_body(connection);
-  connection.awaited.reset();
+  if (!*parsed) return false;
+  wire::ParsedHead& head = **parsed;
+  wire::HttpRequest& request = head.request;
+  if (request.body_bytes > 0 && !answers_.wants_body(request, connection.asker)) {
+    // Its body is not read: the answer is the last on this connection.
+    request.keeps_alive = false;
+    request.body_bytes = 0;
+  }
+  if (request.body_bytes > tracker::kHttpBodyBytesMax) {
+    respond_with_problem(found, {.status = 413, .reason = "that is too big for a torrent"}, now);
+    return false;
+  }
+  if (bodies_bytes_ + request.body_bytes > kBodiesBytesMax) {
+    respond_with_problem(found, {.status = 503, .reason = "busy; try again"}, now);
+    return false;
+  }
+  bodies_bytes_ += request.body_bytes;
+  connection.awaited = std::make_unique<wire::ParsedHead>(std::move(head));
+  if (connection.body_bytes() > 0) await_body(found, now);
   return true;
 }
 
-void HttpConnections::respond(seam::ConnId conn, Connection& connection, const wire::HttpResponse& response,
-                              bool is_head) {
-  actions_.emplace_back(seam::Send{conn, wire::encode_http_response(response, !connection.is_last, is_head)});
+void HttpConnections::await_body(Connections::iterator found, base::Instant now) {
+  Connection& connection = found->second;
+  set_deadline(found, now + time_for(connection.body_bytes()));
+  const bool has_begun = connection.received.size() > connection.awaited->head_bytes;
+  if (!has_begun && expects_continue(connection.awaited->request)) {
+    actions_.emplace_back(seam::Send{found->first, bytes_of(kContinue)});
+  }
+  connection.received.reserve(static_cast<std::size_t>(connection.awaited_bytes()));
+}
+
+void HttpConnections::answer(Connections::iterator found, base::Instant now) {
+  Connection& connection = found->second;
+  const wire::HttpRequest& request = connection.awaited->request;
+  const base::ByteView body =
+      base::ByteView(connection.received).subspan(connection.awaited->head_bytes, connection.body_bytes());
+  connection.is_last = !request.keeps_alive;
+  respond(found, answers_.answer(request, body, connection.asker, now), request.method == "HEAD", now);
+  const base::ByteView rest = base::ByteView(connection.received).subspan(connection.awaited_bytes());
+  connection.received = base::Bytes(rest.begin(), rest.end());
+  forget_request(connection);
+}
+
+void HttpConnections::respond(Connections::iterator found, tracker::HttpAnswer answer, bool is_head,
+                              base::Instant now) {
+  Connection& connection = found->second;
   connection.is_answering = true;
+  const std::uint64_t body_bytes = answer.shared_body ? answer.shared_body->size() : answer.response.body.size();
+  set_deadline(found, now + time_for(is_head ? 0 : body_bytes));
+  if (answer.shared_body == nullptr) {
+    actions_.emplace_back(
+        seam::Send{found->first, wire::encode_http_response(answer.response, !connection.is_last, is_head)});
+    return;
+  }
+  base::Bytes head = wire::encode_http_response_head(answer.response, body_bytes, !connection.is_last);
+  if (is_head || body_bytes == 0) {
+    actions_.emplace_back(seam::Send{found->first, std::move(head)});
+    return;
+  }
+  actions_.emplace_back(seam::SendPiece{.conn = found->first,
+                                        .header = std::move(head),
+                                        .piece = std::make_shared<const SharedBody>(std::move(answer.shared_body))});
 }
 
-void HttpConnections::respond_with_problem(seam::ConnId conn, Connection& connection,
-                                           const wire::HttpProblem& problem) {
-  const std::string words = problem.reason + "\n";
-  const base::ByteView view = base::view_of(words);
+// Whatever follows cannot be told apart from it any more: the last answer.
+void HttpConnections::respond_with_problem(Connections::iterator found, const wire::HttpProblem& problem,
+                                           base::Instant now) {
+  Connection& connection = found->second;
   connection.is_last = true;
-  connection.received.clear();
-  respond(conn, connection, {.status = problem.status, .body = base::Bytes(view.begin(), view.end())}, false);
+  connection.received = base::Bytes();
+  forget_request(connection);
+  respond(found, {.response = {.status = problem.status, .body = bytes_of(problem.reason + "\n")}}, false, now);
 }
 
-void HttpConnections::release_body(Connection& connection) {
-  bodies_bytes_ -= std::exchange(connection.body_reserved, 0);
+void HttpConnections::forget_request(Connection& connection) {
+  bodies_bytes_ -= connection.body_bytes();
+  connection.awaited.reset();
 }
 
-void HttpConnections::set_deadline(seam::ConnId conn, Connection& connection, std::optional<base::Instant> deadline) {
-  if (connection.deadline) deadlines_.erase({*connection.deadline, conn});
-  if (deadline) deadlines_.insert({*deadline, conn});
+void HttpConnections::set_deadline(Connections::iterator found, base::Instant deadline, bool is_idle) {
+  Connection& connection = found->second;
+  (connection.is_idle ? idle_ : busy_).erase({connection.deadline, found->first});
+  connection.is_idle = is_idle;
   connection.deadline = deadline;
+  (is_idle ? idle_ : busy_).emplace(deadline, found->first);
+}
+
+void HttpConnections::forget(Connections::iterator found) {
+  forget_request(found->second);
+  (found->second.is_idle ? idle_ : busy_).erase({found->second.deadline, found->first});
+  connections_.erase(found);
 }
 
 void HttpConnections::close(Connections::iterator found) {
   SHOAL_CHECK(found != connections_.end());
-  release_body(found->second);
-  set_deadline(found->first, found->second, std::nullopt);
   actions_.emplace_back(seam::Close{found->first});
-  connections_.erase(found);
+  forget(found);
 }
 
 }  // namespace shoal::roles

@@ -1,13 +1,14 @@
 #include "roles/tracker_host.hpp"
 
-#include <algorithm>
-#include <unordered_map>
+#include <array>
+#include <map>
 #include <utility>
 #include <variant>
 
 #include "discovery/responder.hpp"
 #include "roles/http_connections.hpp"
 #include "roles/server_connections.hpp"
+#include "roles/shared_body.hpp"
 #include "tracker/file_info_answers.hpp"
 #include "tracker/http_answers.hpp"
 #include "tracker/share_list.hpp"
@@ -21,29 +22,9 @@ namespace {
 constexpr std::size_t kFirstBytes = 4096;  // of a connection whose protocol is not known yet
 constexpr base::Duration kExpireEvery = std::chrono::seconds(10);
 
-// The body of an encoded message, shared by all that are being sent it: many slow askers cost one copy.
-class SharedBody final : public seam::ReadablePiece {
- public:
-  explicit SharedBody(std::shared_ptr<const base::Bytes> message) : message_(std::move(message)) {}
-
-  std::uint64_t size_bytes() const override { return body().size(); }
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
-    if (offset >= body().size()) return 0;
-    const base::ByteView from = body().subspan(static_cast<std::size_t>(offset));
-    const std::size_t count = std::min(from.size(), target.size());
-    std::ranges::copy(from.first(count), target.begin());
-    return count;
-  }
-
- private:
-  base::ByteView body() const { return base::ByteView(*message_).subspan(course::kHeaderBytes); }
-
-  std::shared_ptr<const base::Bytes> message_;
-};
-
 swarm::Answer make_answer(const std::shared_ptr<const base::Bytes>& message) {
   return {.head = base::Bytes(message->begin(), message->begin() + course::kHeaderBytes),
-          .rest = std::make_shared<const SharedBody>(message)};
+          .rest = std::make_shared<const SharedBody>(message, course::kHeaderBytes)};
 }
 
 template <typename... Deadlines>
@@ -70,7 +51,7 @@ class TrackerHost final : public seam::Machine {
         file_infos_(share_, {.validity = options_.probe_validity, .timeout = options_.probe_timeout}),
         http_answers_({.tracker_name = options_.name, .token = options_.token, .port = options_.listening.port},
                       swarms_, shares_),
-        http_(http_answers_, connections_.actions()),
+        http_(http_answers_, connections_.actions(), options_.http_connections_max),
         udp_answers_(swarms_, rng_),
         responder_({.name = options_.name,
                     .listening = options_.listening,
@@ -78,10 +59,13 @@ class TrackerHost final : public seam::Machine {
                     .speaks_bittorrent = !options_.is_course_only}) {}
 
   void start(base::Instant now) override {
-    shares_.restore(options_.saved_shares);
+    if (!options_.saved_shares.empty() && !shares_.restore(options_.saved_shares)) warn_of_state(kSharesState);
     for (const auto& share : shares_.all()) swarms_.allow(share->torrent.info_hash);
-    swarms_.restore(options_.saved_swarms, now);
+    if (!options_.saved_swarms.empty() && !swarms_.restore(options_.saved_swarms, now)) warn_of_state(kSwarmsState);
+    options_.saved_shares = base::Bytes();
+    options_.saved_swarms = base::Bytes();
     saved_announces_ = swarms_.totals().announces;
+    next_swarm_save_ = now + kSaveEvery;
     if (!options_.is_course_only) next_upkeep_ = now + kExpireEvery;
   }
 
@@ -89,8 +73,10 @@ class TrackerHost final : public seam::Machine {
     if (is_finished_) return;
     now_ = now;
     share_.set_now(now);
+    http_answers_.set_counts({.silent = newcomers_.size(), .course = connections_.size(), .http = http_.size()});
     std::visit(*this, std::move(event));
-    if (http_answers_.take_is_changed()) save_shares();
+    if (http_answers_.take_is_changed()) are_shares_saved_ = false;
+    if (!are_shares_saved_ && now >= next_share_save_) save_shares();
     if (!connections_.is_stopping()) answer_questions();
     if (connections_.is_stopped(now)) {
       is_finished_ = true;
@@ -106,14 +92,18 @@ class TrackerHost final : public seam::Machine {
   std::optional<base::Instant> next_deadline() const override {
     if (is_finished_) return std::nullopt;
     if (connections_.is_stopping()) return connections_.next_deadline();
-    return earliest(connections_.next_deadline(), file_infos_.next_deadline(), http_.next_deadline(), next_upkeep_);
+    const auto share_save = are_shares_saved_ ? std::nullopt : std::optional(next_share_save_);
+    return earliest(connections_.next_deadline(), file_infos_.next_deadline(), http_.next_deadline(), next_upkeep_,
+                    share_save);
   }
   seam::Actions take_actions() override { return std::exchange(actions(), {}); }
 
   void operator()(const seam::Accepted& event) {
-    const bool is_full = newcomers_.size() + connections_.size() + http_.size() >= options_.connections_max;
-    // Those of a course client only, and those too many, are the connections' business.
-    if (options_.is_course_only || connections_.is_stopping() || is_full) return connections_.on_accepted(event);
+    if (options_.is_course_only || connections_.is_stopping()) return connections_.on_accepted(event);
+    if (newcomers_.size() >= options_.silent_connections_max && !newcomers_.empty()) {
+      actions().emplace_back(seam::Close{newcomers_.begin()->first});
+      newcomers_.erase(newcomers_.begin());
+    }
     newcomers_.emplace(event.conn, event);
   }
   void operator()(const seam::BytesArrived& event) {
@@ -126,7 +116,7 @@ class TrackerHost final : public seam::Machine {
     connections_.on_bytes_arrived(event, now_);
   }
   void operator()(const seam::InputEnded& event) {
-    if (http_.owns(event.conn)) return http_.on_input_ended(event, now_);
+    if (http_.owns(event.conn)) return http_.on_input_ended(event);
     if (newcomers_.erase(event.conn) > 0) {
       actions().emplace_back(seam::Close{event.conn});
       return;
@@ -146,6 +136,7 @@ class TrackerHost final : public seam::Machine {
     for (const auto& [conn, accepted] : newcomers_) actions().emplace_back(seam::Close{conn});
     newcomers_.clear();
     http_.close_all();
+    if (!are_shares_saved_) save_shares();
     if (!options_.is_course_only) save_swarms();
     connections_.on_stop_requested(now_);
   }
@@ -178,7 +169,6 @@ class TrackerHost final : public seam::Machine {
       connections_.on_accepted(accepted);
       connections_.on_first_bytes(accepted.conn, first, now_);
     }
-    http_answers_.set_counts({.course = connections_.size(), .http = http_.size()});
   }
 
   // An answer makes room on its connection for the next question.
@@ -217,12 +207,25 @@ class TrackerHost final : public seam::Machine {
   void keep_up() {
     next_upkeep_ = now_ + kExpireEvery;
     swarms_.expire(now_);
-    http_answers_.set_counts({.course = connections_.size(), .http = http_.size()});
-    const std::uint64_t announces = swarms_.totals().announces;
-    if (std::exchange(saved_announces_, announces) != announces) save_swarms();
+    if (now_ >= next_swarm_save_ && swarms_.totals().announces != saved_announces_) save_swarms();
   }
-  void save_shares() { actions().emplace_back(seam::SaveState{.name = kSharesState, .bytes = shares_.save()}); }
-  void save_swarms() { actions().emplace_back(seam::SaveState{.name = kSwarmsState, .bytes = swarms_.save(now_)}); }
+  void save_shares() {
+    are_shares_saved_ = true;
+    next_share_save_ = now_ + kSaveSharesEvery;
+    actions().emplace_back(seam::SaveState{.name = kSharesState, .bytes = shares_.save()});
+  }
+  void save_swarms() {
+    const tracker::Swarms::Totals totals = swarms_.totals();
+    saved_announces_ = totals.announces;
+    next_swarm_save_ = now_ + kSaveEvery + kSavePerPeer * (totals.seeds + totals.leechers);
+    actions().emplace_back(seam::SaveState{.name = kSwarmsState, .bytes = swarms_.save(now_)});
+  }
+  void warn_of_state(const char* name) {
+    actions().emplace_back(
+        seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::warning,
+                                   .text = std::string("what an earlier run saved as \"") + name +
+                                           "\" cannot be read; this one begins without it, and will save over it"}});
+  }
 
   void tell(seam::MessageDirection direction, base::Endpoint remote, std::string message, std::string detail) {
     actions().emplace_back(seam::Tell{seam::MessageTrace{.direction = direction,
@@ -243,9 +246,12 @@ class TrackerHost final : public seam::Machine {
   HttpConnections http_;
   tracker::UdpAnswers udp_answers_;
   discovery::Responder responder_;
-  std::unordered_map<seam::ConnId, seam::Accepted> newcomers_;  // have said nothing yet; bounded by connections_max
+  std::map<seam::ConnId, seam::Accepted> newcomers_;  // have said nothing yet; runners number them as they come
   std::array<std::byte, kFirstBytes> first_bytes_;
   std::optional<base::Instant> next_upkeep_;
+  bool are_shares_saved_ = true;
+  base::Instant next_share_save_ = base::Instant::min();
+  base::Instant next_swarm_save_{};
   std::uint64_t saved_announces_ = 0;
   base::Instant now_{};
   bool is_finished_ = false;

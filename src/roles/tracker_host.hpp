@@ -8,6 +8,11 @@
 //
 // Course clients get FILE_INFO of one share: course_share when set, else the newest they can get, with the hosts that
 // announced to have its pieces and speak the course protocol (peer ids "-SH"); or the configured share of ini files.
+//
+// Always holds: connections that have said nothing, those of HTTP and those of the course protocol have limits of their
+// own, so that a flood of one kind does not shut out the others; among the silent the oldest makes room, and silence is
+// no reason to end them otherwise (course-protocol 4.7). Shares are saved at once when they change, and once in
+// kSaveSharesEvery while they go on changing; swarms every kSaveEvery and kSavePerPeer for each peer, and at the end.
 #pragma once
 
 #include <cstdint>
@@ -19,25 +24,28 @@
 #include "base/endpoint.hpp"
 #include "base/rng.hpp"
 #include "base/time.hpp"
+#include "roles/http_connections.hpp"
 #include "seam/machine.hpp"
 #include "tracker/share_provider.hpp"
 #include "tracker/swarms.hpp"
 
 namespace shoal::roles {
 
-inline constexpr std::size_t kHttpConnectionsMax = 10'000;
-inline constexpr base::Duration kHttpHeadTimeout = std::chrono::seconds(10);
-inline constexpr base::Duration kHttpIdleTimeout = std::chrono::seconds(60);
+inline constexpr std::size_t kSilentConnectionsMax = 10'000;  // have said nothing yet
+inline constexpr base::Duration kSaveSharesEvery = std::chrono::seconds(1);
 inline constexpr base::Duration kSaveEvery = std::chrono::seconds(10);  // while something changed
-inline constexpr const char* kSharesState = "shares";                   // SaveState names
+inline constexpr base::Duration kSavePerPeer = std::chrono::microseconds(100);
+inline constexpr const char* kSharesState = "shares";  // SaveState names
 inline constexpr const char* kSwarmsState = "swarms";
 
 struct TrackerHostOptions {
   std::string name = "tracker";
   base::Endpoint listening;  // TCP and UDP; 0.0.0.0 possible; the port is real
   bool splits_replies = false;
-  bool is_course_only = false;  // neither HTTP nor BitTorrent, and the capability bit is not set
-  std::uint32_t connections_max = 20000;
+  bool is_course_only = false;            // neither HTTP nor BitTorrent, and the capability bit is not set
+  std::uint32_t connections_max = 20000;  // of course clients
+  std::size_t http_connections_max = kHttpConnectionsMax;
+  std::size_t silent_connections_max = kSilentConnectionsMax;
   base::Duration message_timeout = std::chrono::seconds(10);
   base::Duration probe_validity = std::chrono::seconds(2);
   base::Duration probe_timeout = std::chrono::milliseconds(300);

@@ -18,6 +18,7 @@ using wire::HttpResponse;
 
 constexpr std::string_view kSharesFolder = "/shares/";
 constexpr std::string_view kTorrentSuffix = ".torrent";
+constexpr std::string_view kNoShare = "no share of that name; GET /shares lists them\n";
 
 HttpResponse text(int status, std::string_view words) {
   const base::ByteView view = base::view_of(words);
@@ -41,6 +42,11 @@ bool is_reading(const HttpRequest& request) {
 bool is_share(const HttpRequest& request) {
   return request.path.starts_with(kSharesFolder) && request.path.ends_with(kTorrentSuffix) &&
          request.path.size() > kSharesFolder.size() + kTorrentSuffix.size();
+}
+
+// Where an answer to PUT, and a person, finds the share.
+std::string path_of(const Share& share) {
+  return fmt::format("{}{}{}", kSharesFolder, wire::percent_encode(share.name), kTorrentSuffix);
 }
 
 std::string_view share_name(const HttpRequest& request) {
@@ -67,7 +73,8 @@ std::string magnet_of(const Share& share, std::uint16_t port, const course::Aske
 }  // namespace
 
 bool HttpAnswers::may_publish(const HttpRequest& request, const course::Asker& asker) const {
-  if (asker.address.is_local()) return true;
+  // A page from the internet must not publish through the browser of somebody here; browsers say so.
+  if (asker.address.is_local() && !request.header("origin")) return true;
   const auto header = request.header("authorization");
   constexpr std::string_view kScheme = "Bearer ";
   return !options_.token.empty() && header && header->starts_with(kScheme) &&
@@ -78,18 +85,42 @@ bool HttpAnswers::wants_body(const HttpRequest& request, const course::Asker& as
   return request.method == "PUT" && is_share(request) && may_publish(request, asker);
 }
 
-HttpResponse HttpAnswers::answer(const HttpRequest& request, base::ByteView body, const course::Asker& asker,
-                                 base::Instant now) {
+HttpAnswer HttpAnswers::answer(const HttpRequest& request, base::ByteView body, const course::Asker& asker,
+                               base::Instant now) {
   ++requests_;
   if (is_share(request)) return share(request, body, asker);
-  if (!is_reading(request)) return not_allowed("GET and HEAD");
-  if (request.path == "/announce") return announce(request, asker, now);
-  if (request.path == "/scrape") return scrape(request);
-  if (request.path == "/shares" || request.path == kSharesFolder) return list(asker);
-  if (request.path == "/healthz") return text(200, "ok\n");
-  if (request.path == "/metrics") return metrics();
-  if (request.path == "/") return front_page(asker);
-  return text(404, "nothing is here; / says what is\n");
+  if (!is_reading(request)) return {.response = not_allowed("GET, HEAD")};
+  if (request.path == "/announce") return {.response = announce(request, asker, now)};
+  if (request.path == "/scrape") return {.response = scrape(request)};
+  if (request.path == "/shares" || request.path == kSharesFolder) {
+    return {.response = {.content_type = "application/json"},
+            .shared_body = page("/shares", asker, now, [&] { return list(asker); })};
+  }
+  if (request.path == "/healthz") return {.response = text(200, "ok\n")};
+  if (request.path == "/metrics") return {.response = metrics()};
+  if (request.path == "/") {
+    return {.response = {}, .shared_body = page("/", asker, now, [&] { return front_page(asker); })};
+  }
+  return {.response = text(404, "nothing is here; / says what is\n")};
+}
+
+template <typename Make>
+std::shared_ptr<const base::Bytes> HttpAnswers::page(std::string_view path, const course::Asker& asker,
+                                                     base::Instant now, Make make) {
+  std::erase_if(pages_, [&](const Page& page) { return now - page.made >= kPageValidity * shares_.all().size(); });
+  const auto found =
+      std::ranges::find_if(pages_, [&](const Page& page) { return page.path == path && page.local == asker.local; });
+  if (found != pages_.end()) return found->body;
+  if (pages_.size() == kPagesMax) pages_.erase(pages_.begin());
+  const std::string words = make();
+  const base::ByteView view = base::view_of(words);
+  pages_.push_back({path, asker.local, now, std::make_shared<const base::Bytes>(view.begin(), view.end())});
+  return pages_.back().body;
+}
+
+void HttpAnswers::note_change() {
+  is_changed_ = true;
+  pages_.clear();
 }
 
 HttpResponse HttpAnswers::announce(const HttpRequest& request, const course::Asker& asker, base::Instant now) {
@@ -100,7 +131,7 @@ HttpResponse HttpAnswers::announce(const HttpRequest& request, const course::Ask
   return bencoded(wire::encode_http_announce_reply(*reply, *parsed));
 }
 
-HttpResponse HttpAnswers::scrape(const HttpRequest& request) const {
+HttpResponse HttpAnswers::scrape(const HttpRequest& request) {
   const auto hashes = wire::parse_scrape_query(request.query);
   if (!hashes) return bencoded(wire::encode_http_failure(hashes.error()));
   if (hashes->empty()) return bencoded(wire::encode_http_failure("say which: info_hash is missing"));
@@ -109,10 +140,10 @@ HttpResponse HttpAnswers::scrape(const HttpRequest& request) const {
   return bencoded(wire::encode_http_scrape_reply(entries));
 }
 
-HttpResponse HttpAnswers::list(const course::Asker& asker) const {
+std::string HttpAnswers::list(const course::Asker& asker) const {
   boost::json::array shares;
   for (const auto& share : shares_.all()) {
-    const wire::ScrapeEntry counts = swarms_.scrape(share->torrent.info_hash);
+    const wire::ScrapeEntry counts = swarms_.counts(share->torrent.info_hash);
     const metainfo::Layout& layout = *share->torrent.manifest.layout;
     shares.emplace_back(boost::json::object{{"name", base::to_utf8(share->name)},
                                             {"info_hash", share->torrent.info_hash.to_hex()},
@@ -122,37 +153,46 @@ HttpResponse HttpAnswers::list(const course::Asker& asker) const {
                                             {"leechers", counts.leechers},
                                             {"magnet", magnet_of(*share, options_.port, asker)}});
   }
-  HttpResponse response = text(200, boost::json::serialize(shares) + "\n");
-  response.content_type = "application/json";
-  return response;
+  return boost::json::serialize(shares) + "\n";
 }
 
-HttpResponse HttpAnswers::share(const HttpRequest& request, base::ByteView body, const course::Asker& asker) {
-  const std::string_view name = share_name(request);
-  if (is_reading(request)) {
-    const Share* found = shares_.find(name);
-    if (found == nullptr) return text(404, "no share of that name; GET /shares lists them\n");
-    return {.content_type = "application/x-bittorrent", .body = found->torrent_file};
-  }
-  if (request.method != "PUT" && request.method != "DELETE") return not_allowed("GET, HEAD, PUT and DELETE");
+HttpAnswer HttpAnswers::share(const HttpRequest& request, base::ByteView body, const course::Asker& asker) {
+  if (!is_reading(request)) return {.response = change_share(request, body, asker)};
+  const Share* found = shares_.find(share_name(request));
+  if (found == nullptr) return {.response = text(404, kNoShare)};
+  return {.response = {.content_type = "application/x-bittorrent"}, .shared_body = found->torrent_file};
+}
+
+HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteView body, const course::Asker& asker) {
+  if (request.method != "PUT" && request.method != "DELETE") return not_allowed("GET, HEAD, PUT, DELETE");
   if (!may_publish(request, asker)) {
     HttpResponse refused = text(options_.token.empty() ? 403 : 401,
                                 "only the local network may do that, or whoever has this tracker's token\n");
     if (!options_.token.empty()) refused.headers.emplace_back("WWW-Authenticate", "Bearer");
     return refused;
   }
-  if (request.method == "DELETE") {
-    if (!shares_.remove(name)) return text(404, "no share of that name; GET /shares lists them\n");
-    is_changed_ = true;
-    return text(200, "taken back\n");
-  }
+  return request.method == "PUT" ? publish(body) : take_back(share_name(request));
+}
+
+HttpResponse HttpAnswers::publish(base::ByteView body) {
+  const std::size_t before = shares_.all().size();
   const auto published = shares_.publish(body);
   if (!published) return text(400, published.error() + "\n");
-  is_changed_ = true;
+  const bool is_new = shares_.all().size() > before;
+  if (is_new) note_change();
   swarms_.allow((*published)->torrent.info_hash);
-  HttpResponse created = text(201, (*published)->name + "\n");
-  created.headers.emplace_back("Location", fmt::format("/shares/{}.torrent", wire::percent_encode((*published)->name)));
-  return created;
+  HttpResponse response = text(is_new ? 201 : 200, (*published)->name + "\n");
+  response.headers.emplace_back("Location", path_of(**published));
+  return response;
+}
+
+HttpResponse HttpAnswers::take_back(std::string_view name) {
+  const Share* share = shares_.find(name);
+  if (share == nullptr) return text(404, kNoShare);
+  swarms_.forbid(share->torrent.info_hash);
+  shares_.remove(share->torrent.info_hash.to_hex());
+  note_change();
+  return text(200, "taken back\n");
 }
 
 HttpResponse HttpAnswers::metrics() const {
@@ -167,8 +207,9 @@ HttpResponse HttpAnswers::metrics() const {
   add("shoal_tracker_leechers", "gauge", "Members of swarms that lack something.", totals.leechers);
   add("shoal_tracker_announces_total", "counter", "Announces over HTTP and UDP.", totals.announces);
   add("shoal_tracker_announces_refused_total", "counter", "Announces that were refused.", totals.refused);
-  add("shoal_tracker_scrapes_total", "counter", "Swarms that were asked about by scrapes and lists.", totals.scrapes);
+  add("shoal_tracker_scrapes_total", "counter", "Swarms that scrapes asked about.", totals.scrapes);
   add("shoal_tracker_http_requests_total", "counter", "HTTP requests of every kind.", requests_);
+  add("shoal_tracker_silent_connections", "gauge", "Open connections that have said nothing yet.", counts_.silent);
   add("shoal_tracker_http_connections", "gauge", "Open HTTP connections.", counts_.http);
   add("shoal_tracker_course_connections", "gauge", "Open connections of course clients.", counts_.course);
   HttpResponse response = text(200, page);
@@ -176,18 +217,18 @@ HttpResponse HttpAnswers::metrics() const {
   return response;
 }
 
-HttpResponse HttpAnswers::front_page(const course::Asker& asker) const {
+std::string HttpAnswers::front_page(const course::Asker& asker) const {
   std::string page = fmt::format("This is the Shoal tracker \"{}\". shoal get fetches from here:\n\n",
                                  base::to_utf8(options_.tracker_name));
   for (const auto& share : shares_.all()) {
-    const wire::ScrapeEntry counts = swarms_.scrape(share->torrent.info_hash);
+    const wire::ScrapeEntry counts = swarms_.counts(share->torrent.info_hash);
     page += fmt::format("  {}  {} bytes, {} have it, {} are getting it\n    {}\n", base::to_utf8(share->name),
                         share->torrent.manifest.layout->total_bytes, counts.seeds, counts.leechers,
                         magnet_of(*share, options_.port, asker));
   }
   if (shares_.all().empty()) page += "  (nothing is shared now)\n";
   page += "\nAnnounce: /announce  Scrape: /scrape  Shares: /shares (JSON)  Metrics: /metrics\n";
-  return text(200, page);
+  return page;
 }
 
 }  // namespace shoal::tracker

@@ -6,11 +6,17 @@
 //   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too
 //   PUT /shares/NAME.torrent      publish it; DELETE takes it back
 //   GET /healthz, /metrics, /     for machines that watch, and for a person who looks
+//
+// Always holds: an answer that can be long has a body that all who are being sent it share; what it costs to make the
+// list of shares is spent once in as long as that takes a thousandth part of the time.
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/time.hpp"
@@ -24,6 +30,10 @@ namespace shoal::tracker {
 // The body of a request: a torrent.
 inline constexpr std::uint64_t kHttpBodyBytesMax = 64u << 20;
 
+// For each share: as long as that, a page that tells of all shares is not made again. It takes a few microseconds each.
+inline constexpr base::Duration kPageValidity = std::chrono::milliseconds(1);
+inline constexpr std::size_t kPagesMax = 8;  // kept
+
 struct HttpAnswersOptions {
   std::string tracker_name;
   std::string token;       // `Authorization: Bearer TOKEN` lets others than the local network publish
@@ -32,8 +42,14 @@ struct HttpAnswersOptions {
 
 // How many connections of which kind are open: for /metrics.
 struct ConnectionCounts {
+  std::size_t silent = 0;
   std::size_t course = 0;
   std::size_t http = 0;
+};
+
+struct HttpAnswer {
+  wire::HttpResponse response;
+  std::shared_ptr<const base::Bytes> shared_body;  // instead of response.body; may be null
 };
 
 class HttpAnswers {
@@ -44,28 +60,44 @@ class HttpAnswers {
 
   // Whether this request's body should be read at all; else the answer is due now.
   [[nodiscard]] bool wants_body(const wire::HttpRequest& request, const course::Asker& asker) const;
-  [[nodiscard]] wire::HttpResponse answer(const wire::HttpRequest& request, base::ByteView body,
-                                          const course::Asker& asker, base::Instant now);
+  [[nodiscard]] HttpAnswer answer(const wire::HttpRequest& request, base::ByteView body, const course::Asker& asker,
+                                  base::Instant now);
 
   void set_counts(ConnectionCounts counts) { counts_ = counts; }
   // A share came or went since the last call.
   [[nodiscard]] bool take_is_changed() { return std::exchange(is_changed_, false); }
 
  private:
+  // A page that was made for whoever reaches this host at `local`.
+  struct Page {
+    std::string_view path;
+    base::Ipv4Address local;
+    base::Instant made;
+    std::shared_ptr<const base::Bytes> body;
+  };
+
   [[nodiscard]] wire::HttpResponse announce(const wire::HttpRequest& request, const course::Asker& asker,
                                             base::Instant now);
-  [[nodiscard]] wire::HttpResponse scrape(const wire::HttpRequest& request) const;
-  [[nodiscard]] wire::HttpResponse list(const course::Asker& asker) const;
-  [[nodiscard]] wire::HttpResponse share(const wire::HttpRequest& request, base::ByteView body,
-                                         const course::Asker& asker);
+  [[nodiscard]] wire::HttpResponse scrape(const wire::HttpRequest& request);
+  [[nodiscard]] HttpAnswer share(const wire::HttpRequest& request, base::ByteView body, const course::Asker& asker);
+  [[nodiscard]] wire::HttpResponse change_share(const wire::HttpRequest& request, base::ByteView body,
+                                                const course::Asker& asker);
+  [[nodiscard]] wire::HttpResponse publish(base::ByteView body);
+  [[nodiscard]] wire::HttpResponse take_back(std::string_view name);
   [[nodiscard]] wire::HttpResponse metrics() const;
-  [[nodiscard]] wire::HttpResponse front_page(const course::Asker& asker) const;
+  template <typename Make>
+  [[nodiscard]] std::shared_ptr<const base::Bytes> page(std::string_view path, const course::Asker& asker,
+                                                        base::Instant now, Make make);
+  [[nodiscard]] std::string list(const course::Asker& asker) const;
+  [[nodiscard]] std::string front_page(const course::Asker& asker) const;
   [[nodiscard]] bool may_publish(const wire::HttpRequest& request, const course::Asker& asker) const;
+  void note_change();
 
   HttpAnswersOptions options_;
   Swarms& swarms_;
   ShareList& shares_;
   ConnectionCounts counts_;
+  std::vector<Page> pages_;  // the oldest first
   std::uint64_t requests_ = 0;
   bool is_changed_ = false;
 };

@@ -6,56 +6,72 @@
 #include <utility>
 
 #include "bencode/bencode.hpp"
+#include "course/messages.hpp"
 
 namespace shoal::tracker {
 namespace {
 
-constexpr std::size_t kCourseChunksMax = 65'535;  // course-protocol section 1: chunks_count has 16 bits
-
-bool is_for_course(const Share& share) {
-  const metainfo::Manifest& manifest = share.torrent.manifest;
-  return !manifest.layout->is_folder && manifest.pieces.size() <= kCourseChunksMax;
-}
+constexpr std::size_t kSavedFields = 2;  // name, torrent
 
 }  // namespace
 
+bool is_for_course(const Share& share) {
+  const metainfo::Manifest& manifest = share.torrent.manifest;
+  return !manifest.layout->is_folder && manifest.pieces.size() <= course::kChunksMax;
+}
+
 std::expected<const Share*, std::string> ShareList::publish(base::ByteView torrent_file) {
+  return publish(torrent_file, {});
+}
+
+// With the name it had; none: that of the torrent.
+std::expected<const Share*, std::string> ShareList::publish(base::ByteView torrent_file, std::string_view name) {
   auto torrent = metainfo::parse_torrent(torrent_file);
   if (!torrent) return std::unexpected(torrent.error().describe());
-  const auto same =
-      std::ranges::find(shares_, torrent->info_hash, [](const auto& share) { return share->torrent.info_hash; });
-  if (same != shares_.end()) return same->get();
+  if (const Share* same = find_hash(torrent->info_hash); same != nullptr) return same;
   if (shares_.size() >= kSharesMax) {
     return std::unexpected(fmt::format("this tracker has {} shares already, which is its limit", kSharesMax));
   }
   if (bytes_ + torrent_file.size() > kShareBytesMax) {
     return std::unexpected("the torrents of this tracker's shares take all the room it has for them");
   }
-  std::string name = torrent->manifest.name;
-  for (int number = 2; find(name) != nullptr; ++number) name = fmt::format("{} ({})", torrent->manifest.name, number);
+  std::string unique(name.empty() ? torrent->manifest.name : name);
+  for (int number = 2; find_name(unique) != nullptr; ++number) {
+    unique = fmt::format("{} ({})", torrent->manifest.name, number);
+  }
   bytes_ += torrent_file.size();
-  shares_.push_back(std::make_unique<Share>(Share{.name = std::move(name),
-                                                  .torrent = std::move(*torrent),
-                                                  .torrent_file = base::Bytes(torrent_file.begin(), torrent_file.end()),
-                                                  .order = next_order_++}));
+  torrent->info = base::Bytes();
+  shares_.push_back(std::make_unique<Share>(
+      Share{.name = std::move(unique),
+            .torrent = std::move(*torrent),
+            .torrent_file = std::make_shared<const base::Bytes>(torrent_file.begin(), torrent_file.end()),
+            .order = next_order_++}));
   return shares_.back().get();
 }
 
 bool ShareList::remove(std::string_view name) {
   const Share* share = find(name);
   if (share == nullptr) return false;
-  bytes_ -= share->torrent_file.size();
-  std::erase_if(shares_, [share](const auto& one) { return one.get() == share; });
+  bytes_ -= share->torrent_file->size();
+  shares_.erase(std::ranges::find(shares_, share, [](const auto& one) { return one.get(); }));
   return true;
 }
 
 const Share* ShareList::find(std::string_view name) const {
+  if (const auto info_hash = base::Sha1Hash::parse_hex(name)) {
+    if (const Share* share = find_hash(*info_hash); share != nullptr) return share;
+  }
+  return find_name(name);
+}
+
+const Share* ShareList::find_hash(const metainfo::InfoHash& info_hash) const {
+  const auto found = std::ranges::find(shares_, info_hash, [](const auto& share) { return share->torrent.info_hash; });
+  return found == shares_.end() ? nullptr : found->get();
+}
+
+const Share* ShareList::find_name(std::string_view name) const {
   const auto found = std::ranges::find_if(shares_, [name](const auto& share) { return share->name == name; });
-  if (found != shares_.end()) return found->get();
-  const auto info_hash = base::Sha1Hash::parse_hex(name);
-  if (!info_hash) return nullptr;
-  const auto same = std::ranges::find(shares_, *info_hash, [](const auto& share) { return share->torrent.info_hash; });
-  return same == shares_.end() ? nullptr : same->get();
+  return found == shares_.end() ? nullptr : found->get();
 }
 
 const Share* ShareList::newest() const {
@@ -68,20 +84,30 @@ const Share* ShareList::newest_for_course() const {
   return found == shares_.rend() ? nullptr : found->get();
 }
 
-// A list of torrents, oldest first: they name themselves.
+// [[name, torrent], ...], oldest first.
 base::Bytes ShareList::save() const {
   bencode::Writer writer;
   writer.begin_list();
-  for (const auto& share : shares_) writer.string(base::ByteView(share->torrent_file));
+  for (const auto& share : shares_) {
+    writer.begin_list().string(share->name).string(base::ByteView(*share->torrent_file)).end();
+  }
   return writer.end().take();
 }
 
-void ShareList::restore(base::ByteView saved) {
+bool ShareList::restore(base::ByteView saved) {
   const auto value = bencode::parse(saved);
-  if (!value || value->list() == nullptr) return;
+  if (!value || value->list() == nullptr) return false;
+  const auto is_share = [](const bencode::Value& one) {
+    return one.list() != nullptr && one.list()->size() == kSavedFields && (*one.list())[0].string() != nullptr &&
+           (*one.list())[1].string() != nullptr;
+  };
+  if (!std::ranges::all_of(*value->list(), is_share)) return false;
   for (const bencode::Value& one : *value->list()) {
-    if (one.string() != nullptr) (void)publish(base::view_of(*one.string()));
+    const bencode::List& fields = *one.list();
+    // A torrent that is not taken any more is left out.
+    (void)publish(base::view_of(*fields[1].string()), *fields[0].string());
   }
+  return true;
 }
 
 }  // namespace shoal::tracker

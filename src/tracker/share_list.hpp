@@ -1,7 +1,7 @@
 // The shares that were published to a tracker: torrents by name. Pure; used by roles::TrackerHost.
 //
 // Always holds: at most kSharesMax shares and kShareBytesMax in all; a name is that of the torrent, a second share of
-// the same name and another content gets " (2)"; publishing the same again changes nothing.
+// the same name and another content gets " (2)", which stays its name; publishing the same again changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -18,31 +18,38 @@
 namespace shoal::tracker {
 
 inline constexpr std::size_t kSharesMax = 1000;
-inline constexpr std::uint64_t kShareBytesMax = 256u << 20;
+inline constexpr std::uint64_t kShareBytesMax = 192u << 20;  // with their names they fit a file of saved state
 
 struct Share {
-  std::string name;  // unique
-  metainfo::Torrent torrent;
-  base::Bytes torrent_file;  // as it was published
-  std::uint64_t order = 0;   // grows with each publication: the newest has the highest
+  std::string name;                                 // unique
+  metainfo::Torrent torrent;                        // but for `info`: torrent_file has it
+  std::shared_ptr<const base::Bytes> torrent_file;  // as it was published; shared with whoever is sending it
+  std::uint64_t order = 0;                          // grows with each publication: the newest has the highest
 };
+// Whether a course client can get it: one file, not more than 65,535 pieces.
+[[nodiscard]] bool is_for_course(const Share& share);
 
 class ShareList {
  public:
   // error: for the publisher.
   [[nodiscard]] std::expected<const Share*, std::string> publish(base::ByteView torrent_file);
   bool remove(std::string_view name);
-  // By name, or by info-hash in hex.
+  // By info-hash in hex, or by name: so no name can stand before another share's info-hash.
   [[nodiscard]] const Share* find(std::string_view name) const;
   [[nodiscard]] const Share* newest() const;
-  // The newest that a course client can get: one file, not more than 65,535 pieces.
+  // The newest that a course client can get.
   [[nodiscard]] const Share* newest_for_course() const;
   [[nodiscard]] const std::vector<std::unique_ptr<Share>>& all() const { return shares_; }  // by order
 
   [[nodiscard]] base::Bytes save() const;
-  void restore(base::ByteView saved);
+  // False when it is not what save() made; then there are no more shares than before.
+  bool restore(base::ByteView saved);
 
  private:
+  [[nodiscard]] const Share* find_hash(const metainfo::InfoHash& info_hash) const;
+  [[nodiscard]] const Share* find_name(std::string_view name) const;
+  [[nodiscard]] std::expected<const Share*, std::string> publish(base::ByteView torrent_file, std::string_view name);
+
   std::vector<std::unique_ptr<Share>> shares_;
   std::uint64_t bytes_ = 0;
   std::uint64_t next_order_ = 1;

@@ -18,15 +18,25 @@ struct Owner {
   [[nodiscard]] bool has(base::PieceIndex piece) const { return !held || held->test(piece); }
 };
 
-std::vector<Owner> owners_of(const std::vector<SwarmMember>& members, std::uint32_t piece_count) {
+// A random choice of them when there are too many; sorted. Those inside this host, which others cannot reach, are named
+// when there is nobody else.
+std::vector<Owner> owners_of(const base::Sha1Hash& info_hash, Swarms& swarms, std::uint32_t piece_count) {
   std::vector<Owner> owners;
-  for (const SwarmMember& member : members) {
-    if (!base::text_of(member.peer_id).starts_with(kShoalPrefix)) continue;
-    if (member.is_seed()) {
+  std::vector<const SwarmMember*> others;
+  swarms.visit(info_hash, [&](const SwarmMember& member) {
+    if (!base::text_of(member.peer_id).starts_with(kShoalPrefix)) return;
+    if (member.is_seed() && owners.size() < kOwnersNamedMax)
       owners.push_back({.endpoint = member.endpoint, .held = {}});
-    } else if (auto held = parse_held(member.held, piece_count); held && !held->is_none()) {
-      owners.push_back({.endpoint = member.endpoint, .held = std::move(held)});
-    }
+    if (!member.held.empty() && !member.is_seed() && others.size() < kOwnersNamedMax) others.push_back(&member);
+  });
+  for (const SwarmMember* member : others) {
+    if (owners.size() == kOwnersNamedMax) break;
+    auto held = parse_held(member->held, piece_count);
+    if (held && !held->is_none()) owners.push_back({.endpoint = member->endpoint, .held = std::move(held)});
+  }
+  const auto is_outside = [&swarms](const Owner& owner) { return !swarms.is_internal(owner.endpoint.address); };
+  if (std::ranges::any_of(owners, is_outside)) {
+    std::erase_if(owners, [&](const Owner& owner) { return !is_outside(owner); });
   }
   std::ranges::sort(owners, {}, &Owner::endpoint);
   return owners;
@@ -44,9 +54,10 @@ std::optional<std::uint32_t> take_number(std::string_view& text) {
 
 std::optional<base::Bitfield> parse_held(std::string_view text, std::uint32_t size) {
   base::Bitfield held(size);
+  std::uint64_t next = 0;  // each piece is named once: a few ranges cannot cost many pieces' time
   while (!text.empty()) {
     const auto first = take_number(text);
-    if (!first) return std::nullopt;
+    if (!first || *first < next) return std::nullopt;
     auto last = first;
     if (text.starts_with('-')) {
       text.remove_prefix(1);
@@ -56,14 +67,15 @@ std::optional<base::Bitfield> parse_held(std::string_view text, std::uint32_t si
     for (std::uint64_t piece = *first; piece <= *last && piece < size; ++piece) {
       held.set(base::PieceIndex(static_cast<std::uint32_t>(piece)));
     }
+    next = std::uint64_t{*last} + 1;
     if (text.empty()) break;
-    if (!text.starts_with(',')) return std::nullopt;
+    if (!text.starts_with(',') || text.size() == 1) return std::nullopt;
     text.remove_prefix(1);
   }
   return held;
 }
 
-SwarmShare::SwarmShare(const ShareList& shares, const Swarms& swarms, ShareProvider* configured,
+SwarmShare::SwarmShare(const ShareList& shares, Swarms& swarms, ShareProvider* configured,
                        std::optional<std::string> chosen)
     : shares_(shares), swarms_(swarms), configured_(configured), chosen_(std::move(chosen)) {}
 
@@ -74,7 +86,7 @@ const Share* SwarmShare::choose() const {
 
 std::shared_ptr<const course::FileInfo> SwarmShare::current() {
   const Share* share = choose();
-  if (share == nullptr || share->torrent.manifest.pieces.size() > UINT16_MAX) {
+  if (share == nullptr || !is_for_course(*share)) {
     if (configured_ != nullptr) return configured_->current();
     // A well-formed question is always answered (course-protocol 4.12); a file without a name is one nobody takes.
     static const auto kNothing = std::make_shared<const course::FileInfo>();
@@ -82,8 +94,9 @@ std::shared_ptr<const course::FileInfo> SwarmShare::current() {
   }
   const base::Sha1Hash& info_hash = share->torrent.info_hash;
   const std::uint64_t generation = swarms_.generation(info_hash);
+  const base::Duration validity = kShareValidity + kPieceValidity * share->torrent.manifest.piece_count();
   const bool is_same = told_ != nullptr && made_of_ == info_hash;
-  if (is_same && (made_from_ == generation || now_ - made_ < kShareValidity)) return told_;
+  if (is_same && (made_from_ == generation || now_ - made_ < validity)) return told_;
   made_ = now_;
   made_of_ = info_hash;
   made_from_ = generation;
@@ -91,9 +104,9 @@ std::shared_ptr<const course::FileInfo> SwarmShare::current() {
   return told_;
 }
 
-course::FileInfo SwarmShare::describe(const Share& share) const {
+course::FileInfo SwarmShare::describe(const Share& share) {
   const metainfo::Manifest& manifest = share.torrent.manifest;
-  const std::vector<Owner> owners = owners_of(swarms_.members(share.torrent.info_hash), manifest.piece_count());
+  const std::vector<Owner> owners = owners_of(share.torrent.info_hash, swarms_, manifest.piece_count());
   course::FileInfo info{.filename = manifest.name, .chunks = {}};
   info.chunks.reserve(manifest.pieces.size());
   for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {

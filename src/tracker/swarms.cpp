@@ -1,12 +1,12 @@
 #include "tracker/swarms.hpp"
 
 #include <algorithm>
-#include <set>
+#include <list>
 #include <unordered_map>
 #include <utility>
 
 #include "base/check.hpp"
-#include "bencode/bencode.hpp"
+#include "tracker/swarm_state.hpp"
 
 namespace shoal::tracker {
 namespace {
@@ -17,213 +17,283 @@ using base::Sha1Hash;
 using course::Asker;
 
 constexpr std::uint32_t kPeersWantedUsually = 50;
-constexpr std::size_t kHeldBytesMax = 4096;
-constexpr std::size_t kEndpointBytes = 6;
-constexpr std::int64_t kSaveVersion = 1;
 
-struct Member {
-  SwarmMember about;
-  std::optional<wire::Ipv6Endpoint> ipv6;
-  std::uint32_t key = 0;
-  Instant seen{};
-};
+std::uint32_t seconds_of(base::Duration duration) {
+  return static_cast<std::uint32_t>(base::to_seconds(duration));
+}
 
-struct Swarm {
-  std::vector<Member> members;  // in no order; a newcomer takes a random place, so that any stretch is a random choice
-  std::unordered_map<Endpoint, std::size_t> places;
-  std::set<std::pair<Instant, Endpoint>> by_age;
-  std::uint32_t downloads = 0;
-  std::uint32_t seeds = 0;
-  bool is_published = false;
-  Instant last_announce{};
-  std::uint64_t generation = 0;
-};
-
-// Where the asker can be reached, as far as it can be known.
-Endpoint endpoint_of(const wire::AnnounceRequest& request, const Asker& asker) {
-  const bool is_told = request.address && asker.address.is_local() && request.address->is_local() &&
-                       (asker.is_on_this_host() || !request.address->is_loopback());
-  return {is_told ? *request.address : asker.address, request.port};
+// Whether somebody else can use it: neither nowhere, this very host, its own link, a group, nor IPv4 in disguise.
+bool is_worth_telling(const wire::Ipv6Endpoint& peer) {
+  const auto byte = [&peer](std::size_t at) { return std::to_integer<unsigned>(peer.address[at]); };
+  const bool is_short = std::ranges::all_of(peer.address.begin(), peer.address.begin() + 10,
+                                            [](std::byte part) { return part == std::byte{0}; });
+  const bool is_on_link = byte(0) == 0xfe && (byte(1) & 0xc0) == 0x80;
+  return peer.port != 0 && !is_short && !is_on_link && byte(0) != 0xff;
 }
 
 }  // namespace
 
 class Swarms::Impl {
  public:
-  Impl(SwarmsOptions options, base::Rng rng) : options_(std::move(options)), rng_(std::move(rng)) {}
+  Impl(SwarmsOptions options, base::Rng rng)
+      : options_(std::move(options)), rng_(std::move(rng)), hash_{rng_.next()}, swarms_(0, hash_) {}
 
   std::expected<wire::AnnounceReply, std::string> announce(const wire::AnnounceRequest& request, const Asker& asker,
                                                            Instant now);
-  wire::ScrapeEntry scrape(const Sha1Hash& info_hash) const;
-  void allow(const Sha1Hash& info_hash) { swarms_[info_hash].is_published = true; }
+  wire::ScrapeEntry scrape(const Sha1Hash& info_hash);
+  wire::ScrapeEntry counts(const Sha1Hash& info_hash) const;
+  void allow(const Sha1Hash& info_hash);
+  void forbid(const Sha1Hash& info_hash);
+  void visit(const Sha1Hash& info_hash, const std::function<void(const SwarmMember&)>& look);
   std::vector<SwarmMember> members(const Sha1Hash& info_hash) const;
+  bool is_internal(base::Ipv4Address address) const;
   std::uint64_t generation(const Sha1Hash& info_hash) const;
   void expire(Instant now);
   Totals totals() const;
   base::Bytes save(Instant now) const;
-  void restore(base::ByteView saved, Instant now);
-  void count_scrape() const { ++scrapes_; }
+  bool restore(base::ByteView saved, Instant now);
 
  private:
-  Swarm* find_or_make(const Sha1Hash& info_hash);
-  static void remove(Swarm& swarm, Endpoint endpoint);
-  void put(Swarm& swarm, Member member);
-  static void forget_former(Swarm& swarm, const wire::AnnounceRequest& request, Endpoint endpoint);
-  wire::AnnounceReply reply_to(const wire::AnnounceRequest& request, const Asker& asker, const Swarm& swarm,
-                               Endpoint self);
-  [[nodiscard]] bool is_reachable(Endpoint peer, const Asker& asker) const;
-  void restore_swarm(const bencode::Value& saved, Instant now);
+  struct Entry {
+    Swarm swarm;
+    std::list<Sha1Hash>::iterator silence;  // its place in silent_; at the end when it is published
+    bool is_published = false;
+    std::uint32_t downloads = 0;
+    Instant last_announce{};
+    std::uint64_t generation = 0;
+  };
+  using Entries = std::unordered_map<Sha1Hash, Entry, KeyedHash>;
+
+  Entry* find_or_make(const Sha1Hash& info_hash);
+  Entries::iterator erase(Entries::iterator found);
+  // In the sums over all swarms: taken out before a change of its members, and put in again behind it.
+  void count(const Swarm& swarm, bool is_there);
+  // False when there is no room for one more.
+  bool put(Entry& entry, Swarm::Member member);
+  void remove(Entry& entry, Endpoint endpoint);
+  bool make_room(Entry& entry, const Swarm::Member& newcomer);
+  [[nodiscard]] Endpoint endpoint_of(const wire::AnnounceRequest& request, const Asker& asker) const;
+  [[nodiscard]] bool is_reachable(Endpoint peer, Endpoint told, const Asker& asker) const;
+  [[nodiscard]] wire::AnnounceReply without_peers(const Swarm& swarm) const;
+  [[nodiscard]] wire::AnnounceReply reply_to(const wire::AnnounceRequest& request, const Asker& asker,
+                                             const Entry& entry, Endpoint self);
+  [[nodiscard]] std::unexpected<std::string> refuse(std::string why);
 
   SwarmsOptions options_;
   base::Rng rng_;
-  std::unordered_map<Sha1Hash, Swarm> swarms_;
-  std::uint64_t announces_ = 0;
-  std::uint64_t refused_ = 0;
-  mutable std::uint64_t scrapes_ = 0;
+  KeyedHash hash_;
+  Entries swarms_;
+  std::list<Sha1Hash> silent_;  // those nobody published, the longest silent first
+  Totals totals_;               // but for `swarms`
+  std::uint64_t held_bytes_ = 0;
+  std::uint64_t generations_ = 0;
 };
 
-Swarm* Swarms::Impl::find_or_make(const Sha1Hash& info_hash) {
+Swarms::Impl::Entry* Swarms::Impl::find_or_make(const Sha1Hash& info_hash) {
   if (const auto found = swarms_.find(info_hash); found != swarms_.end()) return &found->second;
-  if (!options_.serves_unknown) return nullptr;
-  if (swarms_.size() >= kSwarmsMax) {
-    const auto oldest = std::ranges::min_element(swarms_, {}, [](const auto& entry) {
-      return std::pair(entry.second.is_published, entry.second.last_announce);
-    });
-    if (oldest->second.is_published) return nullptr;
-    swarms_.erase(oldest);
+  if (swarms_.size() >= options_.swarms_max) {
+    if (silent_.empty()) return nullptr;
+    erase(swarms_.find(silent_.front()));
   }
-  return &swarms_[info_hash];
+  const auto made = swarms_.emplace(info_hash, Entry{.swarm = Swarm(hash_), .silence = silent_.end()}).first;
+  made->second.silence = silent_.insert(silent_.end(), info_hash);
+  made->second.generation = ++generations_;
+  return &made->second;
 }
 
-void Swarms::Impl::remove(Swarm& swarm, Endpoint endpoint) {
-  const auto found = swarm.places.find(endpoint);
-  if (found == swarm.places.end()) return;
-  const std::size_t place = found->second;
-  const Member& member = swarm.members[place];
-  swarm.by_age.erase({member.seen, endpoint});
-  if (member.about.is_seed()) --swarm.seeds;
-  swarm.places.erase(found);
-  if (place + 1 != swarm.members.size()) {
-    swarm.members[place] = std::move(swarm.members.back());
-    swarm.places[swarm.members[place].about.endpoint] = place;
-  }
-  swarm.members.pop_back();
-  ++swarm.generation;
+Swarms::Impl::Entries::iterator Swarms::Impl::erase(Entries::iterator found) {
+  Entry& entry = found->second;
+  count(entry.swarm, false);
+  if (entry.silence != silent_.end()) silent_.erase(entry.silence);
+  return swarms_.erase(found);
 }
 
-void Swarms::Impl::put(Swarm& swarm, Member member) {
-  const Endpoint endpoint = member.about.endpoint;
-  if (const auto found = swarm.places.find(endpoint); found != swarm.places.end()) {
-    Member& old = swarm.members[found->second];
-    if (old.about.is_seed()) --swarm.seeds;
-    if (member.about.is_seed()) ++swarm.seeds;
-    if (member.about != old.about) ++swarm.generation;
-    swarm.by_age.erase({old.seen, endpoint});
-    swarm.by_age.insert({member.seen, endpoint});
-    old = std::move(member);
-    return;
-  }
-  if (swarm.members.size() >= kPeersPerSwarmMax) remove(swarm, swarm.by_age.begin()->second);
-  swarm.by_age.insert({member.seen, endpoint});
-  if (member.about.is_seed()) ++swarm.seeds;
-  swarm.members.push_back(std::move(member));
-  const std::size_t last = swarm.members.size() - 1;
-  const std::size_t place = rng_.below(swarm.members.size());
-  std::swap(swarm.members[place], swarm.members[last]);
-  swarm.places[swarm.members[last].about.endpoint] = last;
-  swarm.places[swarm.members[place].about.endpoint] = place;
-  ++swarm.generation;
+void Swarms::Impl::count(const Swarm& swarm, bool is_there) {
+  totals_.seeds = is_there ? totals_.seeds + swarm.seeds() : totals_.seeds - swarm.seeds();
+  totals_.leechers = is_there ? totals_.leechers + swarm.leechers() : totals_.leechers - swarm.leechers();
+  held_bytes_ = is_there ? held_bytes_ + swarm.held_bytes() : held_bytes_ - swarm.held_bytes();
 }
 
-// The same host at another address: the old one leads nowhere.
-void Swarms::Impl::forget_former(Swarm& swarm, const wire::AnnounceRequest& request, Endpoint endpoint) {
-  if (request.event != wire::AnnounceEvent::started || request.key == 0) return;
-  const auto former = std::ranges::find_if(swarm.members, [&](const Member& member) {
-    return member.about.peer_id == request.peer_id && member.key == request.key && member.about.endpoint != endpoint;
-  });
-  if (former != swarm.members.end()) remove(swarm, former->about.endpoint);
-}
-
-std::expected<wire::AnnounceReply, std::string> Swarms::Impl::announce(const wire::AnnounceRequest& request,
-                                                                       const Asker& asker, Instant now) {
-  ++announces_;
-  const auto refuse = [this](std::string why) {
-    ++refused_;
-    return std::unexpected(std::move(why));
-  };
-  const bool is_leaving = request.event == wire::AnnounceEvent::stopped;
-  if (request.port == 0 && !is_leaving) return refuse("port 0: nobody can connect to it");
-  Swarm* swarm = find_or_make(request.info_hash);
-  if (swarm == nullptr) return refuse("this tracker does not know that info_hash");
-  const Endpoint self = endpoint_of(request, asker);
-  swarm->last_announce = now;
-  if (is_leaving) {
-    remove(*swarm, self);
-    return wire::AnnounceReply{.interval_s = static_cast<std::uint32_t>(base::to_seconds(options_.interval)),
-                               .min_interval_s = static_cast<std::uint32_t>(base::to_seconds(options_.min_interval)),
-                               .seeds = swarm->seeds,
-                               .leechers = static_cast<std::uint32_t>(swarm->members.size()) - swarm->seeds};
-  }
-  forget_former(*swarm, request, self);
-  const auto known = swarm->places.find(self);
-  const bool was_seed = known != swarm->places.end() && swarm->members[known->second].about.is_seed();
-  if (request.event == wire::AnnounceEvent::completed && !was_seed) ++swarm->downloads;
-  const bool is_v6_believed = request.ipv6 && asker.address.is_local();
-  put(*swarm, {.about = {.endpoint = self,
-                         .peer_id = request.peer_id,
-                         .left_bytes = request.left,
-                         .held = request.held.size() <= kHeldBytesMax ? request.held : std::string()},
-               .ipv6 = is_v6_believed ? request.ipv6 : std::nullopt,
-               .key = request.key,
-               .seen = now});
-  return reply_to(request, asker, *swarm, self);
-}
-
-bool Swarms::Impl::is_reachable(Endpoint peer, const Asker& asker) const {
-  for (const base::Network& network : options_.internal_networks) {
-    if (network.contains(peer.address) && !network.contains(asker.address) && !asker.is_on_this_host()) return false;
+bool Swarms::Impl::make_room(Entry& entry, const Swarm::Member& newcomer) {
+  Swarm& swarm = entry.swarm;
+  if (swarm.find(newcomer.about.endpoint) != nullptr) return true;
+  if (swarm.size() >= kPeersPerSwarmMax) remove(entry, swarm.oldest()->about.endpoint);
+  while (totals_.seeds + totals_.leechers >= options_.peers_max) {
+    if (!silent_.empty() && silent_.begin() != entry.silence) {
+      erase(swarms_.find(silent_.front()));
+    } else if (swarm.size() > 0) {
+      remove(entry, swarm.oldest()->about.endpoint);
+    } else {
+      return false;
+    }
   }
   return true;
 }
 
-wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request, const Asker& asker, const Swarm& swarm,
+bool Swarms::Impl::put(Entry& entry, Swarm::Member member) {
+  if (!make_room(entry, member)) return false;
+  const Swarm::Member* known = entry.swarm.find(member.about.endpoint);
+  const std::uint64_t freed = known == nullptr ? 0 : known->about.held.size();
+  const std::size_t held = member.about.held.size();
+  if (held > kHeldBytesMax || held_bytes_ - freed + held > kHeldBytesInAllMax) member.about.held.clear();
+  count(entry.swarm, false);
+  if (entry.swarm.put(std::move(member), rng_)) entry.generation = ++generations_;
+  count(entry.swarm, true);
+  return true;
+}
+
+void Swarms::Impl::remove(Entry& entry, Endpoint endpoint) {
+  count(entry.swarm, false);
+  if (entry.swarm.remove(endpoint)) entry.generation = ++generations_;
+  count(entry.swarm, true);
+}
+
+void Swarms::Impl::allow(const Sha1Hash& info_hash) {
+  Entry* entry = find_or_make(info_hash);
+  SHOAL_CHECK(entry != nullptr);  // there are fewer shares than there may be swarms
+  if (!std::exchange(entry->is_published, true)) silent_.erase(std::exchange(entry->silence, silent_.end()));
+}
+
+void Swarms::Impl::forbid(const Sha1Hash& info_hash) {
+  const auto found = swarms_.find(info_hash);
+  if (found == swarms_.end()) return;
+  Entry& entry = found->second;
+  if (!std::exchange(entry.is_published, false)) return;
+  entry.silence = silent_.insert(silent_.end(), info_hash);
+  if (!options_.serves_unknown) erase(found);
+}
+
+bool Swarms::Impl::is_internal(base::Ipv4Address address) const {
+  return std::ranges::any_of(options_.internal_networks,
+                             [address](const base::Network& network) { return network.contains(address); });
+}
+
+// Where the asker can be reached, as far as it can be known.
+Endpoint Swarms::Impl::endpoint_of(const wire::AnnounceRequest& request, const Asker& asker) const {
+  const bool is_told = request.address && asker.address.is_local() && request.address->is_local() &&
+                       (asker.is_on_this_host() || !request.address->is_loopback());
+  Endpoint endpoint{is_told ? *request.address : asker.address, request.port};
+  // This host by its address on a network of its own: others know it by another one.
+  if (asker.is_on_this_host() && endpoint.address == asker.local && is_internal(endpoint.address)) {
+    endpoint.address = base::Ipv4Address::loopback();
+  }
+  return endpoint;
+}
+
+std::unexpected<std::string> Swarms::Impl::refuse(std::string why) {
+  ++totals_.refused;
+  return std::unexpected(std::move(why));
+}
+
+std::expected<wire::AnnounceReply, std::string> Swarms::Impl::announce(const wire::AnnounceRequest& request,
+                                                                       const Asker& asker, Instant now) {
+  ++totals_.announces;
+  const Endpoint self = endpoint_of(request, asker);
+  const auto found = swarms_.find(request.info_hash);
+  Entry* entry = found == swarms_.end() ? nullptr : &found->second;
+  if (entry == nullptr && !options_.serves_unknown) return refuse("this tracker does not know that info_hash");
+  if (request.event == wire::AnnounceEvent::stopped) {
+    if (entry == nullptr) return without_peers(Swarm(hash_));
+    // Somebody else may have the address by now.
+    const Swarm::Member* known = entry->swarm.find(self);
+    if (known != nullptr && known->about.peer_id == request.peer_id) remove(*entry, self);
+    return without_peers(entry->swarm);
+  }
+  if (request.port == 0) return refuse("port 0: nobody can connect to it");
+  if (entry == nullptr) entry = find_or_make(request.info_hash);
+  if (entry == nullptr) return refuse("this tracker has as many swarms as it has room for");
+  entry->last_announce = now;
+  if (!entry->is_published) silent_.splice(silent_.end(), silent_, entry->silence);
+  if (request.event == wire::AnnounceEvent::started && request.key != 0) {
+    // The same host at another address: the old one leads nowhere.
+    const Swarm::Member* former = entry->swarm.find(request.peer_id, request.key);
+    if (former != nullptr && former->about.endpoint != self) remove(*entry, Endpoint(former->about.endpoint));
+  }
+  const Swarm::Member* known = entry->swarm.find(self);
+  const bool was_seed = known != nullptr && known->about.is_seed();
+  const bool is_download = request.event == wire::AnnounceEvent::completed && request.left == 0 && !was_seed;
+  const bool is_v6_believed = request.ipv6 && asker.address.is_local() && is_worth_telling(*request.ipv6);
+  if (!put(*entry,
+           {.about = {.endpoint = self, .peer_id = request.peer_id, .left_bytes = request.left, .held = request.held},
+            .ipv6 = is_v6_believed ? request.ipv6 : std::nullopt,
+            .key = request.key,
+            .seen = now})) {
+    return refuse("this tracker has as many peers as it has room for");
+  }
+  if (is_download) ++entry->downloads;
+  return reply_to(request, asker, *entry, self);
+}
+
+// `peer` as it is known, and as this asker would be told.
+bool Swarms::Impl::is_reachable(Endpoint peer, Endpoint told, const Asker& asker) const {
+  if (told.address.is_local() && !asker.address.is_local()) return false;
+  if (asker.is_on_this_host()) return true;
+  return std::ranges::all_of(options_.internal_networks, [&](const base::Network& network) {
+    return !network.contains(peer.address) || network.contains(asker.address);
+  });
+}
+
+wire::AnnounceReply Swarms::Impl::without_peers(const Swarm& swarm) const {
+  return {.interval_s = seconds_of(options_.interval),
+          .min_interval_s = seconds_of(options_.min_interval),
+          .seeds = swarm.seeds(),
+          .leechers = swarm.leechers()};
+}
+
+wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request, const Asker& asker, const Entry& entry,
                                            Endpoint self) {
-  wire::AnnounceReply reply{.interval_s = static_cast<std::uint32_t>(base::to_seconds(options_.interval)),
-                            .min_interval_s = static_cast<std::uint32_t>(base::to_seconds(options_.min_interval)),
-                            .seeds = swarm.seeds,
-                            .leechers = static_cast<std::uint32_t>(swarm.members.size()) - swarm.seeds};
+  wire::AnnounceReply reply = without_peers(entry.swarm);
   const std::size_t wanted = std::min(request.peers_wanted.value_or(kPeersWantedUsually), kPeersGivenMax);
-  const std::size_t count = swarm.members.size();
-  const std::size_t first = count == 0 ? 0 : rng_.below(count);
-  for (std::size_t i = 0; i < count && reply.peers.size() < wanted; ++i) {
-    const Member& member = swarm.members[(first + i) % count];
-    if (member.about.endpoint == self || member.about.peer_id == request.peer_id) continue;
-    if (request.left == 0 && member.about.is_seed()) continue;
-    if (!is_reachable(member.about.endpoint, asker)) continue;
-    reply.peers.push_back({.endpoint = course::endpoint_for(asker, member.about.endpoint),
-                           .peer_id = request.omits_peer_ids ? std::nullopt : std::optional(member.about.peer_id)});
-    if (member.ipv6) reply.peers6.push_back(*member.ipv6);
+  const std::size_t count = entry.swarm.size();
+  const std::size_t looks = std::min(count, kPeersLookedAtMax);
+  std::size_t place = rng_.below(count);  // the asker is there
+  reply.peers.reserve(std::min(wanted, looks));
+  for (std::size_t i = 0; i < looks && reply.peers.size() < wanted; ++i, place = place + 1 == count ? 0 : place + 1) {
+    const Swarm::Member& member = entry.swarm.at(place);
+    const SwarmMember& about = member.about;
+    if (about.endpoint == self || about.peer_id == request.peer_id) continue;
+    if (request.left == 0 && about.is_seed()) continue;
+    const Endpoint told = course::endpoint_for(asker, about.endpoint);
+    if (!is_reachable(about.endpoint, told, asker)) continue;
+    reply.peers.push_back(
+        {.endpoint = told, .peer_id = request.omits_peer_ids ? std::nullopt : std::optional(about.peer_id)});
+    if (member.ipv6 && asker.address.is_local()) reply.peers6.push_back(*member.ipv6);
   }
   return reply;
 }
 
-wire::ScrapeEntry Swarms::Impl::scrape(const Sha1Hash& info_hash) const {
+wire::ScrapeEntry Swarms::Impl::scrape(const Sha1Hash& info_hash) {
+  ++totals_.scrapes;
+  return counts(info_hash);
+}
+
+wire::ScrapeEntry Swarms::Impl::counts(const Sha1Hash& info_hash) const {
   const auto found = swarms_.find(info_hash);
   if (found == swarms_.end()) return {.info_hash = info_hash};
-  const Swarm& swarm = found->second;
+  const Entry& entry = found->second;
   return {.info_hash = info_hash,
-          .seeds = swarm.seeds,
-          .downloads = swarm.downloads,
-          .leechers = static_cast<std::uint32_t>(swarm.members.size()) - swarm.seeds};
+          .seeds = entry.swarm.seeds(),
+          .downloads = entry.downloads,
+          .leechers = entry.swarm.leechers()};
+}
+
+void Swarms::Impl::visit(const Sha1Hash& info_hash, const std::function<void(const SwarmMember&)>& look) {
+  const auto found = swarms_.find(info_hash);
+  if (found == swarms_.end()) return;
+  const Swarm& swarm = found->second.swarm;
+  const std::size_t count = swarm.size();
+  const std::size_t first = count == 0 ? 0 : rng_.below(count);
+  for (std::size_t i = 0; i < count; ++i) look(swarm.at((first + i) % count).about);
 }
 
 std::vector<SwarmMember> Swarms::Impl::members(const Sha1Hash& info_hash) const {
-  std::vector<SwarmMember> found;
-  const auto swarm = swarms_.find(info_hash);
-  if (swarm == swarms_.end()) return found;
-  found.reserve(swarm->second.members.size());
-  for (const Member& member : swarm->second.members) found.push_back(member.about);
-  return found;
+  std::vector<SwarmMember> all;
+  const auto found = swarms_.find(info_hash);
+  if (found == swarms_.end()) return all;
+  const Swarm& swarm = found->second.swarm;
+  all.reserve(swarm.size());
+  for (std::size_t i = 0; i < swarm.size(); ++i) all.push_back(swarm.at(i).about);
+  return all;
 }
 
 std::uint64_t Swarms::Impl::generation(const Sha1Hash& info_hash) const {
@@ -232,92 +302,41 @@ std::uint64_t Swarms::Impl::generation(const Sha1Hash& info_hash) const {
 }
 
 void Swarms::Impl::expire(Instant now) {
-  for (auto entry = swarms_.begin(); entry != swarms_.end();) {
-    Swarm& swarm = entry->second;
-    while (!swarm.by_age.empty() && now - swarm.by_age.begin()->first > options_.expiry) {
-      remove(swarm, swarm.by_age.begin()->second);
+  for (auto found = swarms_.begin(); found != swarms_.end();) {
+    Entry& entry = found->second;
+    while (entry.swarm.size() > 0 && now - entry.swarm.oldest()->seen > options_.expiry) {
+      remove(entry, Endpoint(entry.swarm.oldest()->about.endpoint));
     }
-    const bool is_kept = swarm.is_published || !swarm.members.empty() || now - swarm.last_announce <= options_.expiry;
-    entry = is_kept ? std::next(entry) : swarms_.erase(entry);
+    const bool is_kept = entry.is_published || entry.swarm.size() > 0 || now - entry.last_announce <= options_.expiry;
+    found = is_kept ? std::next(found) : erase(found);
   }
 }
 
 Swarms::Totals Swarms::Impl::totals() const {
-  Totals sum{.swarms = swarms_.size(), .announces = announces_, .scrapes = scrapes_, .refused = refused_};
-  for (const auto& [info_hash, swarm] : swarms_) {
-    sum.seeds += swarm.seeds;
-    sum.leechers += swarm.members.size() - swarm.seeds;
-  }
-  return sum;
+  Totals all = totals_;
+  all.swarms = swarms_.size();
+  return all;
 }
 
-// {"swarms": [{"h": info-hash, "n": downloads, "p": [[endpoint, peer id, left, age in s, held], ...]}], "v": 1}
 base::Bytes Swarms::Impl::save(Instant now) const {
-  bencode::Writer writer;
-  writer.begin_dictionary().key("swarms").begin_list();
-  for (const auto& [info_hash, swarm] : swarms_) {
-    writer.begin_dictionary().key("h").string(base::ByteView(info_hash.bytes)).key("n").integer(swarm.downloads);
-    writer.key("p").begin_list();
-    for (const Member& member : swarm.members) {
-      const base::Bytes endpoint =
-          base::ByteWriter().u32(member.about.endpoint.address.value).u16(member.about.endpoint.port).take();
-      const auto age_s = static_cast<std::int64_t>(base::to_seconds(now - member.seen));
-      writer.begin_list().string(base::ByteView(endpoint)).string(base::ByteView(member.about.peer_id));
-      writer.integer(static_cast<std::int64_t>(std::min<std::uint64_t>(member.about.left_bytes, INT64_MAX)))
-          .integer(age_s)
-          .string(member.about.held)
-          .end();
-    }
-    writer.end().end();
-  }
-  return writer.end().key("v").integer(kSaveVersion).end().take();
+  SwarmStateWriter writer(now);
+  for (const auto& [info_hash, entry] : swarms_) writer.add(info_hash, entry.downloads, entry.swarm);
+  return writer.take();
 }
 
-void Swarms::Impl::restore(base::ByteView saved, Instant now) {
-  const auto value = bencode::parse(saved);
-  if (!value) return;
-  const std::int64_t* version = value->find_integer("v");
-  const bencode::List* swarms = value->find_list("swarms");
-  if (version == nullptr || *version != kSaveVersion || swarms == nullptr) return;
-  for (const bencode::Value& swarm : *swarms) {
-    if (swarms_.size() < kSwarmsMax) restore_swarm(swarm, now);
+bool Swarms::Impl::restore(base::ByteView saved, Instant now) {
+  auto swarms = parse_swarm_state(saved, now);
+  if (!swarms) return false;
+  for (SavedSwarm& one : *swarms) {
+    const auto found = swarms_.find(one.info_hash);
+    if (found == swarms_.end() && (!options_.serves_unknown || swarms_.size() >= options_.swarms_max)) continue;
+    Entry* entry = find_or_make(one.info_hash);
+    entry->downloads = one.downloads;
+    entry->last_announce = now;
+    for (Swarm::Member& member : one.members) (void)put(*entry, std::move(member));
   }
   expire(now);
-}
-
-void Swarms::Impl::restore_swarm(const bencode::Value& saved, Instant now) {
-  const std::string_view* info_hash = saved.find_string("h");
-  const std::int64_t* downloads = saved.find_integer("n");
-  const bencode::List* members = saved.find_list("p");
-  if (info_hash == nullptr || info_hash->size() != Sha1Hash::kSize || downloads == nullptr || members == nullptr)
-    return;
-  Swarm& swarm = swarms_[Sha1Hash::from_bytes(base::view_of(*info_hash))];
-  swarm.downloads = static_cast<std::uint32_t>(std::clamp<std::int64_t>(*downloads, 0, UINT32_MAX));
-  swarm.last_announce = now;
-  for (const bencode::Value& one : *members) {
-    const bencode::List* fields = one.list();
-    if (fields == nullptr || fields->size() != 5) continue;
-    const auto* endpoint = (*fields)[0].string();
-    const auto* peer_id = (*fields)[1].string();
-    const auto* left = (*fields)[2].integer();
-    const auto* age_s = (*fields)[3].integer();
-    const auto* held = (*fields)[4].string();
-    if (endpoint == nullptr || endpoint->size() != kEndpointBytes || peer_id == nullptr || left == nullptr ||
-        age_s == nullptr || held == nullptr || *left < 0 || *age_s < 0 || held->size() > kHeldBytesMax) {
-      continue;
-    }
-    Member member;
-    if (peer_id->size() != member.about.peer_id.size()) continue;
-    base::ByteReader reader(base::view_of(*endpoint));
-    member.about.endpoint.address.value = reader.u32();
-    member.about.endpoint.port = reader.u16();
-    std::ranges::copy(base::view_of(*peer_id), member.about.peer_id.begin());
-    member.about.left_bytes = static_cast<std::uint64_t>(*left);
-    member.about.held = *held;
-    const std::int64_t oldest_s = static_cast<std::int64_t>(base::to_seconds(options_.expiry)) + 1;
-    member.seen = now - std::chrono::seconds(std::min(*age_s, oldest_s));
-    put(swarm, std::move(member));
-  }
+  return true;
 }
 
 Swarms::Swarms(SwarmsOptions options, base::Rng rng)
@@ -329,20 +348,35 @@ std::expected<wire::AnnounceReply, std::string> Swarms::announce(const wire::Ann
   return impl_->announce(request, asker, now);
 }
 
-wire::ScrapeEntry Swarms::scrape(const Sha1Hash& info_hash) const {
-  impl_->count_scrape();
+wire::ScrapeEntry Swarms::scrape(const Sha1Hash& info_hash) {
   return impl_->scrape(info_hash);
+}
+
+wire::ScrapeEntry Swarms::counts(const Sha1Hash& info_hash) const {
+  return impl_->counts(info_hash);
 }
 
 void Swarms::allow(const Sha1Hash& info_hash) {
   impl_->allow(info_hash);
 }
 
+void Swarms::forbid(const Sha1Hash& info_hash) {
+  impl_->forbid(info_hash);
+}
+
+void Swarms::visit(const Sha1Hash& info_hash, const std::function<void(const SwarmMember&)>& look) {
+  impl_->visit(info_hash, look);
+}
+
 std::vector<SwarmMember> Swarms::members(const Sha1Hash& info_hash) const {
   return impl_->members(info_hash);
 }
 
-std::uint64_t Swarms::generation(const base::Sha1Hash& info_hash) const {
+bool Swarms::is_internal(base::Ipv4Address address) const {
+  return impl_->is_internal(address);
+}
+
+std::uint64_t Swarms::generation(const Sha1Hash& info_hash) const {
   return impl_->generation(info_hash);
 }
 
@@ -358,8 +392,8 @@ base::Bytes Swarms::save(Instant now) const {
   return impl_->save(now);
 }
 
-void Swarms::restore(base::ByteView saved, Instant now) {
-  impl_->restore(saved, now);
+bool Swarms::restore(base::ByteView saved, Instant now) {
+  return impl_->restore(saved, now);
 }
 
 }  // namespace shoal::tracker

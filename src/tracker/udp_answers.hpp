@@ -19,9 +19,8 @@
 
 namespace shoal::tracker {
 
-inline constexpr base::Duration kConnectionSlot =
-    std::chrono::minutes(1);                        // BEP 15: valid for two minutes at least here
-inline constexpr std::uint32_t kUdpPeersMax = 200;  // what fits a datagram that no network cuts
+inline constexpr base::Duration kConnectionSlot = std::chrono::minutes(2);  // BEP 15: accepted for two minutes
+inline constexpr std::uint32_t kUdpPeersMax = 200;                          // what fits a datagram that no network cuts
 
 class UdpAnswers {
  public:

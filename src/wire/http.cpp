@@ -50,7 +50,8 @@ Judged read_request_line(std::string_view line, HttpRequest& request) {
     if (!version.starts_with("HTTP/")) return problem(400, "not a request line");
     return problem(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   }
-  request.keeps_alive = version == "HTTP/1.1";
+  request.is_1_0 = version == "HTTP/1.0";
+  request.keeps_alive = !request.is_1_0;
   return read_target(line.substr(first + 1, second - first - 1), request);
 }
 
@@ -82,7 +83,6 @@ bool has_option(std::string_view list, std::string_view lower_case_option) {
 
 // What the fields say about the connection and the body.
 Judged read_framing(HttpRequest& request) {
-  const bool is_1_1 = request.keeps_alive;
   std::size_t hosts = 0;
   bool is_to_close = false;
   for (const auto& [name, value] : request.headers) {
@@ -96,7 +96,7 @@ Judged read_framing(HttpRequest& request) {
   }
   if (is_to_close) request.keeps_alive = false;
   // RFC 9112, 3.2: MUST.
-  if (hosts > 1 || (is_1_1 && hosts == 0)) return problem(400, "there has to be one Host");
+  if (hosts > 1 || (!request.is_1_0 && hosts == 0)) return problem(400, "there has to be one Host");
   return read_content_length(request, request.body_bytes);
 }
 
@@ -208,16 +208,20 @@ std::expected<std::optional<ParsedHead>, HttpProblem> parse_http_head(ByteView r
 }
 
 Bytes encode_http_response(const HttpResponse& response, bool keeps_alive, bool is_head) {
+  Bytes message = encode_http_response_head(response, response.body.size(), keeps_alive);
+  if (!is_head) message.insert(message.end(), response.body.begin(), response.body.end());
+  return message;
+}
+
+Bytes encode_http_response_head(const HttpResponse& response, std::uint64_t body_bytes, bool keeps_alive) {
   base::ByteWriter writer;
   writer.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(phrase_of(response.status));
   writer.append("\r\n");
   append_field(writer, "Content-Type", response.content_type);
-  append_field(writer, "Content-Length", std::to_string(response.body.size()));
+  append_field(writer, "Content-Length", std::to_string(body_bytes));
   append_field(writer, "Connection", keeps_alive ? "keep-alive" : "close");
   for (const auto& [name, value] : response.headers) append_field(writer, name, value);
-  writer.append("\r\n");
-  if (!is_head) writer.append(ByteView(response.body));
-  return writer.take();
+  return writer.append("\r\n").take();
 }
 
 bool is_http_first_byte(std::byte first) {

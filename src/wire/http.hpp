@@ -29,6 +29,7 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::uint64_t body_bytes = 0;                              // Content-Length
   bool keeps_alive = true;
+  bool is_1_0 = false;
   // The first of that name.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view lower_case_name) const;
 };
@@ -55,6 +56,10 @@ struct HttpResponse {
 // Head and body. `is_head`: without the body (HEAD). Control characters in a field become blanks, so that a name from
 // outside cannot end its line.
 [[nodiscard]] base::Bytes encode_http_response(const HttpResponse& response, bool keeps_alive, bool is_head);
+
+// The head alone, for a body of that many bytes that is sent apart; response.body is not looked at.
+[[nodiscard]] base::Bytes encode_http_response_head(const HttpResponse& response, std::uint64_t body_bytes,
+                                                    bool keeps_alive);
 
 // True when `first` can begin an HTTP request: an upper-case letter.
 [[nodiscard]] bool is_http_first_byte(std::byte first);

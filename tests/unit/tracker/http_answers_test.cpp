@@ -19,8 +19,12 @@ constexpr Asker kNeighbour{{0xc0a80002}, kUs};
 constexpr Asker kStranger{{0x08080808}, kUs};
 
 struct Tracker {
+  explicit Tracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
+
   HttpResponse ask(HttpRequest request, base::ByteView body = {}, const Asker& asker = kNeighbour) {
-    return answers.answer(request, body, asker, now);
+    HttpAnswer answer = answers.answer(request, body, asker, now);
+    if (answer.shared_body) answer.response.body = *answer.shared_body;
+    return std::move(answer.response);
   }
   HttpResponse get(std::string path, std::string query = {}) {
     return ask({.method = "GET", .path = std::move(path), .query = std::move(query)});
@@ -33,7 +37,7 @@ struct Tracker {
   }
   static std::string text(const HttpResponse& response) { return std::string(base::text_of(response.body)); }
 
-  Swarms swarms{{}, base::Rng(1)};
+  Swarms swarms;
   ShareList shares;
   HttpAnswers answers{{.tracker_name = "t", .token = "secret", .port = 8000}, swarms, shares};
   base::Instant now{};
@@ -93,6 +97,72 @@ TEST(HttpAnswers, AStrangerPublishesWithTheTokenOnly) {
   EXPECT_TRUE(tracker.answers.wants_body(request, kNeighbour));
 }
 
+TEST(HttpAnswers, APageOfTheInternetPublishesNothingThroughABrowserHere) {
+  Tracker tracker;
+  const HttpRequest request{
+      .method = "PUT", .path = "/shares/disk.img.torrent", .headers = {{"origin", "http://example.org"}}};
+  EXPECT_FALSE(tracker.answers.wants_body(request, kNeighbour));
+  EXPECT_EQ(tracker.ask(request, torrent_file("disk.img")).status, 401);
+  EXPECT_TRUE(tracker.shares.all().empty());
+}
+
+TEST(HttpAnswers, PublishingTheSameAgainIsNoNewsAndNamesItsPlace) {
+  Tracker tracker;
+  ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
+  ASSERT_TRUE(tracker.answers.take_is_changed());
+  const HttpResponse again = tracker.put("another name", torrent_file("disk.img"));
+  EXPECT_EQ(again.status, 200);
+  EXPECT_FALSE(tracker.answers.take_is_changed());
+  EXPECT_EQ(again.headers.at(0), std::pair(std::string("Location"), std::string("/shares/disk.img.torrent")));
+}
+
+TEST(HttpAnswers, ASwarmWhoseShareIsTakenBackIsLikeAnyOther) {
+  Tracker tracker({.serves_unknown = false});
+  ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
+  const auto is_refused = [&] {
+    return Tracker::text(tracker.get("/announce", announce_query(5))).find("failure reason") != std::string::npos;
+  };
+  EXPECT_FALSE(is_refused());
+  ASSERT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/disk.img.torrent"}).status, 200);
+  EXPECT_TRUE(is_refused());
+  EXPECT_EQ(tracker.swarms.totals().swarms, 0u);
+}
+
+TEST(HttpAnswers, TheListOfManySharesIsMadeOnceForAllWhoAskAboutTheSameTime) {
+  Tracker tracker;
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(tracker.put("x", torrent_file(std::to_string(i), 1)).status, 201);
+  const HttpRequest request{.method = "GET", .path = "/shares"};
+  const auto first = tracker.answers.answer(request, {}, kNeighbour, tracker.now).shared_body;
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(boost::json::parse(base::text_of(*first)).as_array().size(), 100u);
+  tracker.now += kPageValidity * 99;
+  EXPECT_EQ(tracker.answers.answer(request, {}, kNeighbour, tracker.now).shared_body, first);
+  const Asker elsewhere{{0x0a000002}, {0x0a000001}};
+  EXPECT_NE(tracker.answers.answer(request, {}, elsewhere, tracker.now).shared_body, first) << "other magnet links";
+  tracker.now += kPageValidity;
+  EXPECT_NE(tracker.answers.answer(request, {}, kNeighbour, tracker.now).shared_body, first);
+}
+
+TEST(HttpAnswers, AChangedListIsToldAtOnce) {
+  Tracker tracker;
+  const auto count = [&] { return boost::json::parse(Tracker::text(tracker.get("/shares"))).as_array().size(); };
+  ASSERT_EQ(tracker.put("x", torrent_file("a")).status, 201);
+  EXPECT_EQ(count(), 1u);
+  ASSERT_EQ(tracker.put("x", torrent_file("b")).status, 201);
+  EXPECT_EQ(count(), 2u);
+  ASSERT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/a.torrent"}).status, 200);
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST(HttpAnswers, AThousandSharesAreListedWhole) {
+  Tracker tracker;
+  for (std::size_t i = 0; i < kSharesMax; ++i) {
+    ASSERT_TRUE(tracker.shares.publish(torrent_file("share " + std::to_string(i), 1)));
+  }
+  EXPECT_EQ(boost::json::parse(Tracker::text(tracker.get("/shares"))).as_array().size(), kSharesMax);
+  EXPECT_NE(Tracker::text(tracker.get("/")).find("share 999"), std::string::npos);
+}
+
 TEST(HttpAnswers, AShareIsTakenBack) {
   Tracker tracker;
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
@@ -115,7 +185,9 @@ TEST(HttpAnswers, EveryPageAnswersTheRightMethods) {
   EXPECT_EQ(tracker.get("/").status, 200);
   EXPECT_EQ(tracker.get("/nowhere").status, 404);
   EXPECT_EQ(tracker.get("/shares/.torrent").status, 404);
-  EXPECT_EQ(tracker.ask({.method = "POST", .path = "/announce"}).status, 405);
+  const HttpResponse refused = tracker.ask({.method = "POST", .path = "/announce"});
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_EQ(refused.headers.at(0), std::pair(std::string("Allow"), std::string("GET, HEAD")));
   EXPECT_EQ(tracker.ask({.method = "PATCH", .path = "/shares/a.torrent"}).status, 405);
 }
 
@@ -127,6 +199,7 @@ TEST(HttpAnswers, MetricsCountWhatHappened) {
   EXPECT_NE(page.find("\nshoal_tracker_announces_total 2\n"), std::string::npos) << page;
   EXPECT_NE(page.find("\nshoal_tracker_seeds 1\n"), std::string::npos);
   EXPECT_NE(page.find("\nshoal_tracker_leechers 1\n"), std::string::npos);
+  EXPECT_NE(page.find("\nshoal_tracker_scrapes_total 0\n"), std::string::npos) << "nobody scraped yet";
   EXPECT_NE(page.find("# TYPE shoal_tracker_announces_total counter\n"), std::string::npos);
 }
 
@@ -139,6 +212,7 @@ TEST(HttpAnswers, AScrapeTellsTheSwarmsThatWereAskedAbout) {
   const std::string body = Tracker::text(tracker.get("/scrape", query));
   EXPECT_NE(body.find("8:completei1e"), std::string::npos) << body;
   EXPECT_NE(Tracker::text(tracker.get("/scrape")).find("failure reason"), std::string::npos);
+  EXPECT_EQ(tracker.swarms.totals().scrapes, 1u);
 }
 
 }  // namespace

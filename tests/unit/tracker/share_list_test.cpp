@@ -61,17 +61,43 @@ TEST(ShareList, RefusesMoreThanItsLimitAndTakesAgainAfterARemoval) {
   EXPECT_TRUE(shares.publish(torrent_file("one more", 1)));
 }
 
+TEST(ShareList, AShareKeepsTheNameItWasGiven) {
+  ShareList before;
+  ASSERT_TRUE(before.publish(torrent_file("disk.img", 3)));
+  ASSERT_TRUE(before.publish(torrent_file("disk.img", 4)));
+  ASSERT_TRUE(before.remove("disk.img"));
+  ShareList after;
+  EXPECT_TRUE(after.restore(before.save()));
+  EXPECT_NE(after.find("disk.img (2)"), nullptr);
+  EXPECT_EQ(after.find("disk.img"), nullptr);
+}
+
+TEST(ShareList, NoNameStandsBeforeAnInfoHash) {
+  ShareList shares;
+  const auto wanted = shares.publish(torrent_file("disk.img"));
+  ASSERT_TRUE(wanted);
+  const std::string hex = (*wanted)->torrent.info_hash.to_hex();
+  ASSERT_TRUE(shares.publish(torrent_file(hex)));
+  EXPECT_EQ(shares.find(hex), *wanted);
+}
+
+TEST(ShareList, WhatWasSavedFitsAFileOfSavedState) {
+  constexpr std::uint64_t kStateBytesMax = 256u << 20;  // of net/state_folder.hpp
+  constexpr std::uint64_t kNameBytesMax = 300;
+  static_assert(kShareBytesMax + kSharesMax * kNameBytesMax < kStateBytesMax);
+}
+
 TEST(ShareList, SurvivesARestartInItsOrder) {
   ShareList before;
   ASSERT_TRUE(before.publish(torrent_file("first")));
   ASSERT_TRUE(before.publish(torrent_file("second")));
   ShareList after;
-  after.restore(before.save());
+  EXPECT_TRUE(after.restore(before.save()));
   ASSERT_EQ(after.all().size(), 2u);
   EXPECT_EQ(after.newest()->name, "second");
   ShareList spoilt;
   const base::Bytes saved = before.save();
-  spoilt.restore(base::ByteView(saved).first(saved.size() - 1));
+  EXPECT_FALSE(spoilt.restore(base::ByteView(saved).first(saved.size() - 1)));
   EXPECT_TRUE(spoilt.all().empty());
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "unit/tracker/torrents.hpp"
 
 namespace shoal::tracker {
@@ -14,6 +16,8 @@ using std::chrono::seconds;
 constexpr Ipv4Address kUs{0xc0a80001};
 
 struct World {
+  explicit World(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
+
   void announce(Ipv4Address from, std::uint64_t left, std::string held = {}, std::string_view client = "-SH0100-") {
     wire::AnnounceRequest request{
         .info_hash = make_torrent("disk.img").info_hash, .port = 6881, .left = left, .held = std::move(held)};
@@ -31,7 +35,7 @@ struct World {
 
   base::Instant now{};
   ShareList shares;
-  Swarms swarms{{}, base::Rng(1)};
+  Swarms swarms;
   SwarmShare share{shares, swarms, nullptr, std::nullopt};
 };
 
@@ -112,6 +116,65 @@ TEST(SwarmShare, AShareWithManyOwnersNamesAFewOfThemForEachChunkAndAllInTurn) {
   EXPECT_EQ(named.size(), 100u);
 }
 
+TEST(SwarmShare, AFolderIsNotForCourseClientsEvenWhenItWasChosen) {
+  World world;
+  SwarmShare chosen(world.shares, world.swarms, nullptr, "folder");
+  ASSERT_TRUE(world.shares.publish(torrent_file("folder", 3, true)));
+  EXPECT_TRUE(chosen.current()->filename.empty());
+}
+
+TEST(SwarmShare, NamesNoMoreOwnersThanCanBeProbedAtOnceAndSeedsFirst) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img", 1000)));
+  wire::AnnounceRequest request{.info_hash = make_torrent("disk.img", 1000).info_hash, .port = 6881};
+  std::ranges::copy(base::view_of("-SH0100-"), request.peer_id.begin());
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    request.left = i < 10 ? 0 : 5;
+    request.held = i < 10 ? "" : "0-500";
+    request.peer_id[18] = static_cast<std::byte>(i >> 8);
+    request.peer_id[19] = static_cast<std::byte>(i);
+    ASSERT_TRUE(world.swarms.announce(request, {{0xc0a80010 + i}, kUs}, world.now));
+  }
+  std::set<Endpoint> named;
+  const auto owners = world.owners();
+  for (const auto& of_one : owners) named.insert(of_one.begin(), of_one.end());
+  EXPECT_EQ(named.size(), kOwnersNamedMax);
+  EXPECT_EQ(owners[999].size(), 10u) << "only the seeds have it";
+}
+
+TEST(SwarmShare, ThoseInsideThisHostAreNamedWhenThereIsNobodyElse) {
+  World world({.internal_networks = {{{0xac110001}, 16}}});
+  const Ipv4Address container{0xac110002};
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  world.announce(container, 0);
+  EXPECT_EQ(world.owners()[0], (std::vector<Endpoint>{{container, 6881}}));
+  world.announce(kSeed, 0);
+  EXPECT_EQ(world.owners()[0], (std::vector<Endpoint>{kSeedEnd}));
+}
+
+// A list for the most pieces there can be, of owners that lack most of them, costs little time and comes seldom.
+TEST(SwarmShare, ABigShareIsDescribedLessOften) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img", 65'535)));
+  wire::AnnounceRequest request{
+      .info_hash = make_torrent("disk.img", 65'535).info_hash, .port = 6881, .left = 5, .held = "65534"};
+  std::ranges::copy(base::view_of("-SH0100-"), request.peer_id.begin());
+  const auto announce = [&](std::uint32_t number) {
+    request.peer_id.back() = static_cast<std::byte>(number);
+    EXPECT_TRUE(world.swarms.announce(request, {{0xc0a80010 + number}, kUs}, world.now));
+  };
+  for (std::uint32_t i = 0; i < 100; ++i) announce(i);
+  const auto first = world.share.current();
+  EXPECT_EQ(first->chunks[65'534].peers.size(), kOwnersMax);
+  announce(100);
+  world.now += seconds(1);
+  world.share.set_now(world.now);
+  EXPECT_EQ(world.share.current(), first);
+  world.now += seconds(1);
+  world.share.set_now(world.now);
+  EXPECT_NE(world.share.current(), first);
+}
+
 TEST(ParseHeld, ReadsRangesAndRefusesEverythingElse) {
   const auto held = parse_held("0-2,5,7-7", 8);
   ASSERT_TRUE(held);
@@ -120,7 +183,7 @@ TEST(ParseHeld, ReadsRangesAndRefusesEverythingElse) {
   EXPECT_FALSE(held->test(base::PieceIndex(3)));
   EXPECT_EQ(parse_held("6-4000000000", 8)->count(), 2u);
   EXPECT_TRUE(parse_held("", 8)->is_none());
-  for (const char* wrong : {"x", "1-", "-1", "2-1", "1,,2", "1 2", "99999999999"}) {
+  for (const char* wrong : {"x", "1-", "-1", "2-1", "1,,2", "1 2", "99999999999", "1,", ",1", "3,1", "0-2,2", "1,1"}) {
     EXPECT_FALSE(parse_held(wrong, 8)) << wrong;
   }
 }

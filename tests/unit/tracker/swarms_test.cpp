@@ -98,6 +98,47 @@ TEST(Swarms, ForgetsWhoStopsAndWhoIsSilent) {
   EXPECT_EQ(members[0].endpoint.address, host(4));
 }
 
+TEST(Swarms, NobodyStopsForSomebodyElse) {
+  Tracker tracker;
+  tracker.announce(2, 5);
+  AnnounceRequest stranger = Tracker::request(9, 5, AnnounceEvent::stopped);
+  tracker.announce(stranger, {host(2), kUs});
+  EXPECT_EQ(tracker.swarms.members(kShare).size(), 1u) << "a new program on the old one's port";
+}
+
+TEST(Swarms, WhoStopsMakesNoSwarm) {
+  Tracker tracker;
+  tracker.announce(2, 5, AnnounceEvent::stopped);
+  EXPECT_EQ(tracker.swarms.totals().swarms, 0u);
+}
+
+TEST(Swarms, ADownloadIsCountedWhenNothingIsLeft) {
+  Tracker tracker;
+  for (int i = 0; i < 3; ++i) tracker.announce(2, 5, AnnounceEvent::completed);
+  EXPECT_EQ(tracker.swarms.counts(kShare).downloads, 0u);
+  tracker.announce(2, 0, AnnounceEvent::completed);
+  EXPECT_EQ(tracker.swarms.counts(kShare).downloads, 1u);
+}
+
+TEST(Swarms, WhoDoesNotKnowHowMuchIsLeftIsNoSeed) {
+  Tracker tracker;
+  tracker.announce(2, wire::kLeftUnknown);
+  EXPECT_EQ(tracker.swarms.counts(kShare).leechers, 1u);
+  EXPECT_EQ(tracker.announce(3, 0).peers.size(), 1u);
+  Tracker after;
+  ASSERT_TRUE(after.swarms.restore(tracker.swarms.save(tracker.now), after.now));
+  EXPECT_TRUE(std::ranges::any_of(after.swarms.members(kShare),
+                                  [](const auto& member) { return member.left_bytes == wire::kLeftUnknown; }));
+}
+
+TEST(Swarms, ScrapesAreCountedAndOtherLooksAreNot) {
+  Tracker tracker;
+  (void)tracker.swarms.counts(kShare);
+  EXPECT_EQ(tracker.swarms.totals().scrapes, 0u);
+  (void)tracker.swarms.scrape(kShare);
+  EXPECT_EQ(tracker.swarms.totals().scrapes, 1u);
+}
+
 TEST(Swarms, RefusesPortZeroAndSwarmsThatNobodyPublishedWhenToldTo) {
   Tracker tracker({.serves_unknown = false});
   AnnounceRequest request = Tracker::request(2, 5);
@@ -142,6 +183,24 @@ TEST(Swarms, MembersInsideThisHostAreHandedToEachOtherAndToThisHostOnly) {
   EXPECT_TRUE(tracker.announce(3, 5).peers.empty());
   EXPECT_EQ(tracker.announce(Tracker::request(4, 5), {other_container, containers.address}).peers.size(), 2u);
   EXPECT_EQ(tracker.announce(Tracker::request(5, 5), {kUs, kUs}).peers.size(), 3u);
+}
+
+TEST(Swarms, ThisHostByAnInternalAddressIsHandedUnderTheAddressTheAskerReached) {
+  const base::Network containers{{0xac110001}, 16};
+  Tracker tracker({.internal_networks = {containers}});
+  tracker.announce(Tracker::request(2, 0), {containers.address, containers.address});
+  EXPECT_EQ(endpoints(tracker.announce(3, 5)), (std::set<Endpoint>{{kUs, 6881}}));
+}
+
+TEST(Swarms, LocalAddressesAreForTheLocalNetwork) {
+  Tracker tracker;
+  tracker.announce(2, 0);
+  tracker.announce(Tracker::request(3, 0), {kPublic, kUs});
+  tracker.announce(Tracker::request(4, 0), {Ipv4Address::loopback(), Ipv4Address::loopback()});
+  const Ipv4Address other_public{0x08080404};
+  EXPECT_EQ(endpoints(tracker.announce(Tracker::request(5, 5), {other_public, kUs})),
+            (std::set<Endpoint>{{kPublic, 6881}}));
+  EXPECT_EQ(tracker.announce(6, 5).peers.size(), 4u);
 }
 
 TEST(Swarms, AHostThatMovedIsKnownAtItsNewAddressOnly) {
@@ -194,6 +253,81 @@ TEST(Swarms, TheLongestSilentMakesRoomInAFullSwarm) {
   EXPECT_TRUE(is_known(60'000));
 }
 
+TEST(Swarms, TheLongestSilentSwarmMakesRoomAndPublishedOnesNever) {
+  Tracker tracker({.swarms_max = 3});
+  const auto announce = [&](std::string_view share, unsigned number) {
+    AnnounceRequest request = Tracker::request(number, 5);
+    request.info_hash = base::sha1(base::view_of(share));
+    tracker.now += seconds(1);
+    return tracker.swarms.announce(request, {host(number), kUs}, tracker.now).has_value();
+  };
+  const auto is_known = [&](std::string_view share) {
+    return !tracker.swarms.members(base::sha1(base::view_of(share))).empty();
+  };
+  tracker.swarms.allow(base::sha1(base::view_of("published")));
+  EXPECT_TRUE(announce("published", 2) && announce("a", 3) && announce("b", 4) && announce("a", 5));
+  EXPECT_TRUE(announce("c", 6));
+  EXPECT_TRUE(is_known("published") && is_known("a") && is_known("c"));
+  EXPECT_FALSE(is_known("b"));
+  EXPECT_EQ(tracker.swarms.totals().leechers, 4u);
+  tracker.swarms.allow(base::sha1(base::view_of("a")));
+  tracker.swarms.allow(base::sha1(base::view_of("c")));
+  EXPECT_FALSE(announce("d", 7)) << "nothing can go";
+  tracker.swarms.forbid(base::sha1(base::view_of("a")));
+  EXPECT_TRUE(announce("d", 7));
+  EXPECT_FALSE(is_known("a"));
+}
+
+TEST(Swarms, WhenAllPlacesAreTakenTheLongestSilentSwarmGoesAndThenTheLongestSilentPeer) {
+  Tracker tracker({.peers_max = 3});
+  const base::Sha1Hash other = base::sha1(base::view_of("another"));
+  AnnounceRequest request = Tracker::request(2, 5);
+  request.info_hash = other;
+  tracker.announce(request, {host(2), kUs});
+  for (unsigned i = 3; i < 6; ++i) tracker.announce(i, 5);
+  EXPECT_TRUE(tracker.swarms.members(other).empty());
+  EXPECT_EQ(tracker.swarms.members(kShare).size(), 3u);
+  tracker.announce(6, 5);
+  EXPECT_EQ(tracker.swarms.totals().leechers, 3u);
+  for (const SwarmMember& member : tracker.swarms.members(kShare)) EXPECT_NE(member.endpoint.address, host(3));
+  tracker.swarms.allow(kShare);
+  EXPECT_FALSE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now)) << "all are of a published swarm";
+}
+
+TEST(Swarms, WhatPeersSayTheyHoldIsBounded) {
+  Tracker tracker;
+  AnnounceRequest request = Tracker::request(2, 5);
+  request.held = std::string(kHeldBytesMax + 1, '1');
+  tracker.announce(request, {host(2), kUs});
+  EXPECT_TRUE(tracker.swarms.members(kShare)[0].held.empty());
+  request.held.pop_back();
+  constexpr std::size_t kFit = kHeldBytesInAllMax / kHeldBytesMax;
+  for (unsigned i = 0; i < kFit + 10; ++i) tracker.announce(request, {host(1000 + i), kUs});
+  std::size_t told = 0;
+  tracker.swarms.visit(kShare, [&](const SwarmMember& member) { told += member.held.empty() ? 0 : 1; });
+  EXPECT_EQ(told, kFit);
+  tracker.announce(request, {host(1000), kUs});  // its own makes room for it
+  request.held.clear();
+  tracker.announce(request, {host(1001), kUs});
+  request.held = "1";
+  tracker.announce(request, {host(1000 + kFit), kUs});
+  EXPECT_EQ(tracker.swarms.totals().leechers, kFit + 11);
+}
+
+TEST(Swarms, Ipv6AddressesThatLeadNowhereAreNotHandedOn) {
+  Tracker tracker;
+  unsigned number = 2;
+  for (const char* nowhere : {"::", "::1", "fe80::1", "ff02::1", "::ffff:10.0.0.1"}) {
+    AnnounceRequest request = Tracker::request(++number, 5);
+    request.ipv6 = wire::Ipv6Endpoint{.address = *wire::parse_ipv6(nowhere), .port = 6881};
+    tracker.announce(request, {host(number), kUs});
+  }
+  AnnounceRequest portless = Tracker::request(50, 5);
+  portless.ipv6 = wire::Ipv6Endpoint{.address = *wire::parse_ipv6("fd00::1"), .port = 0};
+  tracker.announce(portless, {host(50), kUs});
+  EXPECT_TRUE(tracker.announce(51, 5).peers6.empty());
+}
+
 TEST(Swarms, Ipv6AddressesFromTheLocalNetworkAreHandedOn) {
   Tracker tracker;
   AnnounceRequest request = Tracker::request(2, 5);
@@ -214,12 +348,49 @@ TEST(Swarms, SurviveARestart) {
   before.announce(3, 0, AnnounceEvent::completed);
   const base::Bytes saved = before.swarms.save(before.now);
   Tracker after;
-  after.swarms.restore(saved, after.now);
+  EXPECT_TRUE(after.swarms.restore(saved, after.now));
   EXPECT_EQ(after.swarms.scrape(kShare), before.swarms.scrape(kShare));
   EXPECT_EQ(endpoints(after.announce(4, 5)), (std::set<Endpoint>{{host(2), 6881}, {host(3), 6881}}));
   after.now += minutes(6);
   after.swarms.expire(after.now);
   EXPECT_TRUE(after.swarms.members(kShare).empty());
+}
+
+TEST(Swarms, ARestartForgetsNothingOfAPeer) {
+  Tracker before;
+  AnnounceRequest request = Tracker::request(2, 7);
+  request.held = "0-99,105";
+  request.ipv6 = wire::Ipv6Endpoint{.address = {std::byte{0xfd}}, .port = 6881};
+  before.announce(request, {host(2), kUs});
+  before.now += seconds(30);
+  Tracker after;
+  ASSERT_TRUE(after.swarms.restore(before.swarms.save(before.now), after.now));
+  EXPECT_EQ(after.swarms.members(kShare), before.swarms.members(kShare));
+  EXPECT_EQ(after.announce(3, 5).peers6.size(), 1u);
+  // Its key moves it, and its age is what it was.
+  after.announce(Tracker::request(2, 7, AnnounceEvent::started), {host(9), kUs});
+  EXPECT_EQ(after.swarms.members(kShare).size(), 2u);
+  Tracker aged;
+  ASSERT_TRUE(aged.swarms.restore(before.swarms.save(before.now), aged.now));
+  aged.now += minutes(5) - seconds(30);
+  aged.swarms.expire(aged.now);
+  EXPECT_EQ(aged.swarms.members(kShare).size(), 1u);
+  aged.now += seconds(1);
+  aged.swarms.expire(aged.now);
+  EXPECT_TRUE(aged.swarms.members(kShare).empty());
+}
+
+TEST(Swarms, OnlyPublishedSwarmsComeBackWhereOnlyThoseAreServed) {
+  Tracker before;
+  before.announce(2, 0);
+  const base::Bytes saved = before.swarms.save(before.now);
+  Tracker after({.serves_unknown = false});
+  ASSERT_TRUE(after.swarms.restore(saved, after.now));
+  EXPECT_EQ(after.swarms.totals().swarms, 0u);
+  Tracker published({.serves_unknown = false});
+  published.swarms.allow(kShare);
+  ASSERT_TRUE(published.swarms.restore(saved, published.now));
+  EXPECT_EQ(published.swarms.counts(kShare).seeds, 1u);
 }
 
 TEST(Swarms, WhatWasSavedAndSpoiltIsNotBelieved) {
@@ -228,7 +399,7 @@ TEST(Swarms, WhatWasSavedAndSpoiltIsNotBelieved) {
   const base::Bytes saved = before.swarms.save(before.now);
   for (std::size_t size = 0; size < saved.size(); ++size) {
     Tracker after;
-    after.swarms.restore(base::ByteView(saved).first(size), after.now);
+    EXPECT_FALSE(after.swarms.restore(base::ByteView(saved).first(size), after.now));
     EXPECT_TRUE(after.swarms.members(kShare).empty());
   }
 }
@@ -240,6 +411,17 @@ TEST(Swarms, TheGenerationChangesWithTheMembersAndOnlyThen) {
   tracker.announce(2, 5);
   EXPECT_EQ(tracker.swarms.generation(kShare), first);
   tracker.announce(2, 4);
+  EXPECT_NE(tracker.swarms.generation(kShare), first);
+}
+
+TEST(Swarms, ASwarmThatCameAgainIsNotTakenForTheOldOne) {
+  Tracker tracker;
+  tracker.announce(2, 5);
+  const auto first = tracker.swarms.generation(kShare);
+  tracker.now += minutes(20);
+  tracker.swarms.expire(tracker.now);
+  EXPECT_EQ(tracker.swarms.generation(kShare), 0u);
+  tracker.announce(2, 5);
   EXPECT_NE(tracker.swarms.generation(kShare), first);
 }
 

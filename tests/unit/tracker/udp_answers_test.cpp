@@ -50,15 +50,40 @@ TEST(UdpAnswers, AnAnnounceWithAConnectionIdIsAnswered) {
   EXPECT_EQ(announced->reply.peers[0].endpoint, (Endpoint{kAsker.address, 6881}));
 }
 
-TEST(UdpAnswers, AConnectionIdIsGoodForItsAddressAndForAMinuteAtLeast) {
+TEST(UdpAnswers, AConnectionIdIsGoodForItsAddressAndForTwoMinutesAtLeast) {
   Tracker tracker;
   const std::uint64_t connection = tracker.connect();
   EXPECT_FALSE(tracker.ask(Tracker::announce(connection), {{0xc0a80003}, 4000})) << "a forged sender";
   EXPECT_FALSE(tracker.ask(Tracker::announce(connection + 1)));
-  tracker.now += seconds(60);
+  tracker.now += seconds(120);
   EXPECT_TRUE(tracker.ask(Tracker::announce(connection)));
   tracker.now += seconds(120);
   EXPECT_FALSE(tracker.ask(Tracker::announce(connection)));
+}
+
+TEST(UdpAnswers, AConnectionIdIsGoodForTwoMinutesWheneverItWasGiven) {
+  Tracker tracker;
+  for (int i = 0; i < 30; ++i) {
+    tracker.now += seconds(7);
+    const std::uint64_t connection = tracker.connect();
+    const base::Instant given = tracker.now;
+    tracker.now += seconds(120);
+    EXPECT_TRUE(tracker.ask(Tracker::announce(connection))) << base::to_seconds(given.time_since_epoch());
+    tracker.now = given;
+  }
+}
+
+TEST(UdpAnswers, AnAnswerIsNotLongerThanADatagramThatNoNetworkCuts) {
+  Tracker tracker;
+  for (std::uint16_t port = 1; port <= 500; ++port) {
+    ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect(), port)));
+  }
+  auto greedy = Tracker::announce(tracker.connect(), 501);
+  greedy.request.peers_wanted = 100'000;
+  const auto answer = tracker.answers.answer(wire::encode(wire::UdpRequest(greedy)), kAsker, kUs, tracker.now);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->size(), 20 + 6 * kUdpPeersMax);
+  EXPECT_LE(answer->size(), 1280u - 28);
 }
 
 TEST(UdpAnswers, AScrapeIsAnsweredInTheOrderAsked) {

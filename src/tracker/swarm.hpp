@@ -1,0 +1,100 @@
+// The members of one swarm: found by address, by identity and by age, each in constant time. Used by Swarms.
+//
+// Always holds: a member is known by its address and port; members stand in no order, a newcomer takes a random place,
+// so that any stretch of them is a random choice.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/rng.hpp"
+#include "base/sha1.hpp"
+#include "base/time.hpp"
+#include "wire/tracker_messages.hpp"
+
+namespace shoal::tracker {
+
+struct SwarmMember {
+  base::Endpoint endpoint;
+  wire::PeerId peer_id{};
+  std::uint64_t left_bytes = 0;
+  std::string held;  // ranges of pieces, of Shoal hosts
+  [[nodiscard]] bool is_seed() const { return left_bytes == 0; }
+  friend bool operator==(const SwarmMember&, const SwarmMember&) = default;
+};
+
+// Keys come from outside. Nobody who does not know the secret can choose many that fall together.
+struct KeyedHash {
+  using is_avalanching = void;
+
+  std::uint64_t secret = 0;
+
+  [[nodiscard]] std::size_t operator()(base::Endpoint endpoint) const noexcept;
+  [[nodiscard]] std::size_t operator()(const base::Sha1Hash& name) const noexcept { return of(name.bytes, 0); }
+  [[nodiscard]] std::size_t operator()(std::uint64_t number) const noexcept;
+  [[nodiscard]] std::uint64_t of(const std::array<std::byte, 20>& bytes, std::uint32_t key) const noexcept;
+};
+
+class Swarm {
+ public:
+  struct Member {
+    SwarmMember about;
+    std::optional<wire::Ipv6Endpoint> ipv6;
+    std::uint32_t key = 0;  // 0: none
+    base::Instant seen{};
+  };
+
+  explicit Swarm(KeyedHash hash);
+
+  // Adds a member, or replaces that of the same address and port; it is the youngest now. Calls come in the order of
+  // `seen`. True when what about() says of it changed.
+  bool put(Member member, base::Rng& rng);
+  bool remove(base::Endpoint endpoint);
+
+  [[nodiscard]] const Member* find(base::Endpoint endpoint) const;
+  // Who came with this peer id and key, which is not 0; the last when there are several.
+  [[nodiscard]] const Member* find(const wire::PeerId& peer_id, std::uint32_t key) const;
+  // Who has been silent the longest; null when the swarm is empty.
+  [[nodiscard]] const Member* oldest() const { return oldest_ == kNobody ? nullptr : &slots_[oldest_].member; }
+  // Who spoke next; null behind the youngest.
+  [[nodiscard]] const Member* next_younger(const Member& member) const;
+  [[nodiscard]] const Member& at(std::size_t place) const { return slots_[place].member; }  // place < size()
+
+  [[nodiscard]] std::size_t size() const { return slots_.size(); }
+  [[nodiscard]] std::uint32_t seeds() const { return seeds_; }
+  [[nodiscard]] std::uint32_t leechers() const { return static_cast<std::uint32_t>(slots_.size()) - seeds_; }
+  [[nodiscard]] std::uint64_t held_bytes() const { return held_bytes_; }
+
+ private:
+  using Place = std::uint32_t;
+  static constexpr Place kNobody = ~Place{0};
+  struct Slot {
+    Member member;
+    Place older = kNobody;
+    Place younger = kNobody;
+  };
+
+  void count(const Member& member, bool is_there);
+  void make_youngest(Place place);
+  void unlink(Place place);
+  // Everything that points at a slot follows it.
+  void move_slot(Place from, Place to);
+  void list_identity(Place place);
+  void unlist_identity(Place place);
+  [[nodiscard]] std::uint64_t identity_of(const Member& member) const;
+
+  KeyedHash hash_;
+  std::vector<Slot> slots_;
+  boost::unordered_flat_map<base::Endpoint, Place, KeyedHash> places_;
+  boost::unordered_flat_map<std::uint64_t, Place, KeyedHash> identities_;  // of those with a key
+  Place oldest_ = kNobody;
+  Place youngest_ = kNobody;
+  std::uint32_t seeds_ = 0;
+  std::uint64_t held_bytes_ = 0;
+};
+
+}  // namespace shoal::tracker
