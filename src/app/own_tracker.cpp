@@ -1,8 +1,9 @@
 #include "app/own_tracker.hpp"
 
-#include <random>
 #include <utility>
 
+#include "app/random_seed.hpp"
+#include "net/interfaces.hpp"
 #include "roles/tracker_host.hpp"
 
 namespace shoal::app {
@@ -19,8 +20,9 @@ std::expected<std::unique_ptr<OwnTracker>, std::string> OwnTracker::start(const 
   // Without its UDP side a tracker still does its work.
   (void)runner.open_tracker_socket(options.bind, listening->port);
   tracker->listening_ = *listening;
-  tracker->machine_ = roles::make_tracker_host({.name = options.name, .listening = *listening}, nullptr,
-                                               base::Rng(std::random_device{}()));
+  tracker->machine_ = roles::make_tracker_host(
+      {.name = options.name, .listening = *listening, .swarms = {.internal_networks = net::internal_networks()}},
+      nullptr, base::Rng(random_seed()));
   tracker->thread_ = std::thread([&runner, machine = tracker->machine_.get()] { (void)runner.run(*machine); });
   return tracker;
 }

@@ -2,16 +2,15 @@
 // long as this object lives. Used by share_command.cpp.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <expected>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "base/endpoint.hpp"
 #include "net/runner.hpp"
-#include "seam/trace.hpp"
+#include "seam/machine.hpp"
 
 namespace shoal::app {
 

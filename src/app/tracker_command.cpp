@@ -1,15 +1,19 @@
 // shoal tracker: says which shares exist and who has them, to BitTorrent, Shoal and course clients alike.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <random>
+#include <optional>
+#include <utility>
 
 #include "app/cli.hpp"
+#include "app/random_seed.hpp"
 #include "app/serve.hpp"
 #include "app/swarm_options.hpp"
 #include "net/interfaces.hpp"
+#include "net/socket.hpp"
 #include "net/state_folder.hpp"
 #include "roles/tracker_host.hpp"
 
@@ -31,15 +35,29 @@ struct TrackerOptions {
   bool only_published = false;
 };
 
-// Where a program of this user keeps what it needs next time (XDG base directories).
-std::filesystem::path usual_state_folder(std::uint16_t port) {
+// Where a program of this user keeps what it needs next time (XDG base directories). A tracker on any free port is
+// never found there again.
+std::optional<std::filesystem::path> usual_state_folder(base::Endpoint address) {
+  if (address.port == 0) return std::nullopt;
   std::filesystem::path base = "/var/lib";
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
     base = state;
   } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
     base = std::filesystem::path(home) / ".local" / "state";
   }
-  return base / "shoal" / fmt::format("tracker-{}", port);
+  const std::string where = address.address.is_any() ? "" : address.address.to_string() + "-";
+  return base / "shoal" / fmt::format("tracker-{}{}", where, address.port);
+}
+
+// Without a file descriptor for each that there may be, one kind of connection could leave none for the others.
+void fit(roles::TrackerHostOptions& host, std::size_t descriptors) {
+  constexpr std::size_t kForOtherUses = 256;
+  const std::size_t wanted = host.connections_max + host.http_connections_max + host.silent_connections_max;
+  const std::size_t usable = descriptors - std::min(descriptors, kForOtherUses) * 3 / 4;
+  if (usable == 0 || usable >= wanted) return;
+  host.connections_max = static_cast<std::uint32_t>(host.connections_max * usable / wanted);
+  host.http_connections_max = host.http_connections_max * usable / wanted;
+  host.silent_connections_max = host.silent_connections_max * usable / wanted;
 }
 
 Read<std::string> read_token(const std::string& path) {
@@ -49,6 +67,13 @@ Read<std::string> read_token(const std::string& path) {
   text->erase(text->find_last_not_of(" \t\r\n") + 1);
   if (text->empty()) return std::unexpected(fmt::format("--token-file {}: the file is empty", path));
   return text;
+}
+
+Read<base::Bytes> read_saved(const std::optional<std::filesystem::path>& state, const char* name) {
+  if (!state) return base::Bytes();
+  auto saved = net::read_state(*state, name);
+  if (!saved) return std::unexpected(saved.error());
+  return std::move(*saved).value_or(base::Bytes());
 }
 
 ExitCode run_tracker(const TrackerOptions& options) {
@@ -64,11 +89,11 @@ ExitCode run_tracker(const TrackerOptions& options) {
     if (!share) return fail(options.common, ExitCode::usage, share.error());
     configured = std::make_unique<FolderShareProvider>(folder, std::move(*share));
   }
-  const std::filesystem::path state =
-      options.state.empty() ? usual_state_folder(address->port) : std::filesystem::path(options.state);
-  const auto saved_shares = net::read_state(state, roles::kSharesState);
+  const std::optional<std::filesystem::path> state =
+      options.state.empty() ? usual_state_folder(*address) : std::filesystem::path(options.state);
+  auto saved_shares = read_saved(state, roles::kSharesState);
   if (!saved_shares) return fail(options.common, ExitCode::disk, saved_shares.error());
-  const auto saved_swarms = net::read_state(state, roles::kSwarmsState);
+  auto saved_swarms = read_saved(state, roles::kSwarmsState);
   if (!saved_swarms) return fail(options.common, ExitCode::disk, saved_swarms.error());
   return serve(options.common,
                {.listen = *address,
@@ -81,12 +106,13 @@ ExitCode run_tracker(const TrackerOptions& options) {
                                                 .listening = listening,
                                                 .splits_replies = options.splits_replies,
                                                 .token = *token,
-                                                .saved_shares = saved_shares->value_or(base::Bytes{}),
-                                                .saved_swarms = saved_swarms->value_or(base::Bytes{})};
+                                                .saved_shares = std::move(*saved_shares),
+                                                .saved_swarms = std::move(*saved_swarms)};
                  if (!options.course_share.empty()) host.course_share = options.course_share;
                  host.swarms.serves_unknown = !options.only_published;
                  host.swarms.internal_networks = net::internal_networks();
-                 return roles::make_tracker_host(std::move(host), configured.get(), base::Rng(std::random_device{}()));
+                 fit(host, net::raise_open_files_limit());
+                 return roles::make_tracker_host(std::move(host), configured.get(), base::Rng(random_seed()));
                });
 }
 
