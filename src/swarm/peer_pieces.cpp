@@ -30,13 +30,16 @@ PeerPieces::Verdict PeerPieces::on_have(base::PieceIndex piece) {
 
 PeerPieces::Verdict PeerPieces::on_bits(base::Bytes bits) {
   if (!is_counted_) {
+    if (early_bits_ && early_bits_->size() != bits.size()) return Verdict::wrong;
+    if (early_bits_) {
+      for (std::size_t i = 0; i < bits.size(); ++i) bits[i] |= (*early_bits_)[i];
+    }
     early_bits_ = std::move(bits);
     return Verdict::kept;
   }
-  auto pieces = base::Bitfield::parse(bits, pieces_.size());
-  if (!pieces) return Verdict::wrong;
-  pieces_ = std::move(*pieces);
-  return Verdict::news;
+  const auto told = base::Bitfield::parse(bits, pieces_.size());
+  if (!told) return Verdict::wrong;
+  return add(*told);
 }
 
 PeerPieces::Verdict PeerPieces::on_all() {
@@ -44,12 +47,23 @@ PeerPieces::Verdict PeerPieces::on_all() {
     is_early_all_ = true;
     return Verdict::kept;
   }
-  pieces_ = base::Bitfield(pieces_.size(), true);
-  return Verdict::news;
+  return add(base::Bitfield(pieces_.size(), true));
+}
+
+PeerPieces::Verdict PeerPieces::add(const base::Bitfield& told) {
+  const std::uint32_t before = pieces_.count();
+  if (before == 0) {
+    pieces_ = told;
+  } else {
+    for (std::uint32_t piece = 0; piece < told.size(); ++piece) {
+      if (told.test(base::PieceIndex(piece))) pieces_.set(base::PieceIndex(piece));
+    }
+  }
+  return pieces_.count() > before ? Verdict::news : Verdict::nothing_new;
 }
 
 PeerPieces::Verdict PeerPieces::on_none() {
-  return is_counted_ ? Verdict::news : Verdict::kept;
+  return is_counted_ ? Verdict::nothing_new : Verdict::kept;
 }
 
 PeerPieces::Verdict PeerPieces::set_piece_count(std::uint32_t piece_count) {
@@ -57,9 +71,9 @@ PeerPieces::Verdict PeerPieces::set_piece_count(std::uint32_t piece_count) {
   is_counted_ = true;
   pieces_ = base::Bitfield(piece_count, is_early_all_);
   if (const auto bits = std::exchange(early_bits_, std::nullopt)) {
-    auto pieces = base::Bitfield::parse(*bits, piece_count);
-    if (!pieces) return Verdict::wrong;
-    pieces_ = std::move(*pieces);
+    const auto told = base::Bitfield::parse(*bits, piece_count);
+    if (!told) return Verdict::wrong;
+    (void)add(*told);
   }
   for (const base::PieceIndex piece : std::exchange(early_haves_, {})) {
     if (piece.value >= piece_count) return Verdict::wrong;

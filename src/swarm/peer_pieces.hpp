@@ -1,5 +1,7 @@
 // Which pieces a peer says it has, also before anybody here knows how many there are: then what it says is kept, within
 // bounds, and judged later. Used by swarm::PeerSession.
+//
+// Always holds: nothing that it said once is forgotten; a set that comes later adds to what is known.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +36,8 @@ class PeerPieces {
   [[nodiscard]] const base::Bitfield& pieces() const { return pieces_; }
 
  private:
+  [[nodiscard]] Verdict add(const base::Bitfield& told);
+
   bool is_counted_ = false;
   base::Bitfield pieces_;
   // Before that, in this order:

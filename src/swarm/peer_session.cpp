@@ -107,7 +107,7 @@ void PeerSession::set_manifest(const Geometry& geometry, const base::Bitfield& h
   for (std::uint32_t piece = 0; piece < held.size(); ++piece) {
     if (held.test(base::PieceIndex(piece))) output_.send(wire::Have{base::PieceIndex(piece)}, now);
   }
-  on_set(verdict);
+  if (verdict != PeerPieces::Verdict::nothing_new) on_set(verdict);
   if (has_ended_) return;
   std::erase_if(allowed_fast_, [&](base::PieceIndex piece) { return piece.value >= geometry.piece_count; });
   for (const base::PieceIndex piece : allowed_fast_) events_.push_back(PeerAllowsFast{piece});

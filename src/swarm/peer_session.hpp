@@ -233,6 +233,7 @@ class PeerSession {
   void on(const wire::Extended& extended, base::Instant now);
   void on_interest(bool is_interested, base::Instant now);
   void on_set(PeerPieces::Verdict verdict);
+  void on_later_set(const wire::Message& message, base::Instant now);
   void on_extensions(base::ByteView payload, base::Instant now);
   void on_metadata(base::ByteView payload, base::Instant now);
   void on_exchange(base::ByteView payload, base::Instant now);
@@ -269,9 +270,9 @@ class PeerSession {
   base::Instant started_at_{};
 
   std::optional<Geometry> geometry_;
-  base::Bitfield held_;  // until the peer was told
-  PeerPieces pieces_;    // the peer's
-  bool may_tell_set_ = true;
+  base::Bitfield held_;         // until the peer was told
+  PeerPieces pieces_;           // the peer's
+  bool has_said_much_ = false;  // what a set comes before
   bool has_told_seed_ = false;
   std::optional<wire::ExtensionHandshake> extensions_;
   std::vector<std::uint32_t> metadata_asked_;

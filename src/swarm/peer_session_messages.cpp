@@ -13,6 +13,7 @@ using base::Instant;
 // In messages that bring nothing. What has to be parsed, or is long, costs more than its head.
 constexpr double kExtensionsCost = 20;
 constexpr double kUselessExtendedCost = 50;
+constexpr double kUselessSetCost = 50;
 
 bool is_of_fast_extension(const wire::Message& message) {
   return std::holds_alternative<wire::SuggestPiece>(message) || std::holds_alternative<wire::HaveAll>(message) ||
@@ -38,10 +39,8 @@ void PeerSession::on_message(const wire::Message& message, Instant now) {
   if (!has_fast_ && is_of_fast_extension(message)) {
     return end(PeerFailure::bad_message, std::string(wire::name_of(message)) + " without the fast extension");
   }
-  if (tells_set(message) && !may_tell_set_) {
-    return end(PeerFailure::bad_message, std::string(wire::name_of(message)) + " after other messages");
-  }
-  if (!may_precede_set(message)) may_tell_set_ = false;
+  if (tells_set(message) && has_said_much_) return on_later_set(message, now);
+  if (!may_precede_set(message)) has_said_much_ = true;
   std::visit(base::Overloaded{
                  [&](const wire::KeepAlive&) { spend_patience(1, "keep-alives", now); },
                  [&](const wire::Unknown&) { spend_patience(1, "messages of an unknown kind", now); },
@@ -115,8 +114,25 @@ void PeerSession::on(const wire::BitfieldMessage& field, Instant) {
 void PeerSession::on_set(PeerPieces::Verdict verdict) {
   if (verdict == PeerPieces::Verdict::wrong) {
     end(PeerFailure::bad_message, "has pieces that are not of this torrent");
-  } else if (verdict == PeerPieces::Verdict::news) {
+  } else if (verdict != PeerPieces::Verdict::kept) {
     events_.push_back(PeerHasSet{pieces_.pieces()});
+  }
+}
+
+// A set belongs at the beginning, but aria2 sums up many haves in one.
+void PeerSession::on_later_set(const wire::Message& message, Instant now) {
+  const base::Bitfield before = pieces_.pieces();
+  PeerPieces::Verdict verdict = PeerPieces::Verdict::nothing_new;
+  if (const auto* field = std::get_if<wire::BitfieldMessage>(&message)) {
+    verdict = pieces_.on_bits(field->bits);
+  } else if (std::holds_alternative<wire::HaveAll>(message)) {
+    verdict = pieces_.on_all();
+  }
+  if (verdict == PeerPieces::Verdict::wrong) return on_set(verdict);
+  if (verdict != PeerPieces::Verdict::news) return spend_patience(kUselessSetCost, "pieces it has told of before", now);
+  for (std::uint32_t number = 0; number < before.size(); ++number) {
+    const base::PieceIndex piece(number);
+    if (pieces_.pieces().test(piece) && !before.test(piece)) events_.push_back(PeerHas{piece});
   }
 }
 

@@ -31,7 +31,23 @@ TEST(PeerPieces, TakesASet) {
   PeerPieces all = counted(9);
   EXPECT_EQ(all.on_all(), Verdict::news);
   EXPECT_TRUE(all.pieces().is_all());
-  EXPECT_EQ(counted(9).on_none(), Verdict::news);
+  EXPECT_EQ(counted(9).on_none(), Verdict::nothing_new);
+}
+
+TEST(PeerPieces, AddsALaterSetToWhatItKnows) {
+  PeerPieces pieces = counted(9);
+  EXPECT_EQ(pieces.on_have(PieceIndex(8)), Verdict::news);
+  EXPECT_EQ(pieces.on_bits({std::byte{0x81}, std::byte{0}}), Verdict::news);
+  EXPECT_EQ(pieces.on_bits({std::byte{0x81}, std::byte{0x80}}), Verdict::nothing_new);
+  EXPECT_EQ(pieces.pieces().count(), 3u);
+  EXPECT_EQ(pieces.on_all(), Verdict::news);
+
+  PeerPieces early;
+  EXPECT_EQ(early.on_bits({std::byte{0x80}, std::byte{0}}), Verdict::kept);
+  EXPECT_EQ(early.on_bits({std::byte{0x01}, std::byte{0}}), Verdict::kept);
+  EXPECT_EQ(early.on_bits({std::byte{0x01}}), Verdict::wrong);
+  EXPECT_EQ(early.set_piece_count(9), Verdict::news);
+  EXPECT_EQ(early.pieces().count(), 2u);
 }
 
 TEST(PeerPieces, KeepsWhatComesBeforeTheNumberIsKnown) {
@@ -75,7 +91,7 @@ TEST(PeerPieces, KeepsOnlySoMany) {
 
 TEST(PeerPieces, KnowsATorrentWithoutPieces) {
   PeerPieces pieces = counted(0);
-  EXPECT_EQ(pieces.on_bits({}), Verdict::news);
+  EXPECT_EQ(pieces.on_bits({}), Verdict::nothing_new);
   EXPECT_EQ(pieces.on_have(PieceIndex(0)), Verdict::wrong);
 }
 
