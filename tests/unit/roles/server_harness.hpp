@@ -80,6 +80,8 @@ class ServerHarness {
   std::vector<seam::Dial> dials;
   std::vector<seam::SendDatagram> datagrams;
   std::vector<seam::MessageTrace> traces;
+  std::vector<std::string> notes;  // of what an operator should read
+  std::vector<seam::SaveState> saves;
   std::optional<seam::Finish> finish;
 
  private:
@@ -133,6 +135,9 @@ class ServerHarness {
       finish = *end;
     } else if (const auto* tell = std::get_if<seam::Tell>(&action)) {
       if (const auto* message_trace = std::get_if<seam::MessageTrace>(&tell->trace)) traces.push_back(*message_trace);
+      if (const auto* note = std::get_if<seam::NoteTrace>(&tell->trace)) notes.push_back(note->text);
+    } else if (const auto* save = std::get_if<seam::SaveState>(&action)) {
+      saves.push_back(*save);
     } else {
       FAIL() << "a server has no use for action " << action.index();
     }
