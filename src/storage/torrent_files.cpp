@@ -49,7 +49,8 @@ TorrentFiles::TorrentFiles(TorrentFilesOptions options)
       in_tree_(std::move(options.in_tree)),
       root_(std::move(options.root)),
       is_writable_(options.is_writable),
-      known_(manifest_->layout->files.size() + 1) {
+      known_(manifest_->layout->files.size() + 1),
+      reached_(known_.size()) {
   SHOAL_CHECK(in_tree_.size() == layout().files.size());
 }
 
@@ -218,23 +219,65 @@ StoreResult<TorrentFiles::Handle> TorrentFiles::create(std::uint32_t file) {
   if (is_known(file)) {
     auto opened = open(file);
     if (opened) return *std::move(opened);
-    if (opened.error() == ENOENT || opened.error() == ENOTDIR) {
-      return std::unexpected(StoreError{StoreErrorKind::failed,
-                                        path_of(file) + " was removed during the download; run the command again"});
-    }
+    if (opened.error() == ENOENT || opened.error() == ENOTDIR) return std::unexpected(change_of(file, " was removed"));
     return std::unexpected(error_at(file, opened.error(), "open"));
   }
   const auto location = locate(file, Folder::Missing::is_created);
   if (!location) return std::unexpected(error_at(file, location.error(), "create"));
   auto created = location->folder->create(location->name);
   if (!created) return std::unexpected(std::move(created.error()));
-  know(file);
+  know(file, 0);
   return keep(file, *std::move(created));
 }
 
-void TorrentFiles::know(std::uint32_t file) {
+void TorrentFiles::know(std::uint32_t file, std::uint64_t size_bytes) {
   const std::lock_guard guard(mutex_);
   known_[file] = true;
+  reached_[file] = size_bytes;
+}
+
+void TorrentFiles::reach(std::uint32_t file, std::uint64_t end) {
+  const std::lock_guard guard(mutex_);
+  reached_[file] = std::max(reached_[file], end);
+}
+
+StoreError TorrentFiles::change_of(std::uint32_t file, std::string_view what) {
+  {
+    const std::lock_guard guard(mutex_);
+    changed_.push_back(file);
+  }
+  return {StoreErrorKind::failed, path_of(file).append(what) + " during the download; run the command again"};
+}
+
+std::vector<std::uint32_t> TorrentFiles::take_changed() {
+  const std::lock_guard guard(mutex_);
+  return std::exchange(changed_, {});
+}
+
+StoreResult<void> TorrentFiles::check_ours(std::uint32_t file, int fd) {
+  std::uint64_t reached = 0;
+  {
+    const std::lock_guard guard(mutex_);
+    reached = reached_[file];  // read before the size: only somebody else makes that smaller
+  }
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return std::unexpected(error_at(file, errno, "examine"));
+  // The side file has no name once the download is finished.
+  if (status.st_nlink == 0 && file != side_number()) return std::unexpected(change_of(file, " was removed"));
+  if (static_cast<std::uint64_t>(status.st_size) < reached) return std::unexpected(change_of(file, " was cut short"));
+  return {};
+}
+
+StoreResult<void> TorrentFiles::trim(std::uint32_t file) {
+  const std::uint64_t size_bytes = layout().files[file].size_bytes;
+  const auto stamp = look_at(file);
+  if (!stamp || stamp->size_bytes <= size_bytes) return {};
+  const auto handle = open(file);
+  if (!handle) return std::unexpected(error_at(file, handle.error(), "open"));
+  if (::ftruncate((*handle)->get(), static_cast<off_t>(size_bytes)) != 0) {
+    return std::unexpected(error_at(file, errno, "cut"));
+  }
+  return {};
 }
 
 SysResult<FileStamp> TorrentFiles::look_at(std::uint32_t file) {
@@ -296,10 +339,12 @@ StoreResult<void> TorrentFiles::write(std::uint64_t offset, base::ByteView bytes
     if (stretch.is_padding) continue;
     auto file = create(stretch.file);
     if (!file) return std::unexpected(std::move(file.error()));
+    if (auto ours = check_ours(stretch.file, (*file)->get()); !ours) return ours;
     const base::ByteView part = bytes.subspan(stretch.from, stretch.size_bytes);
     if (const auto written = write_all_at((*file)->get(), part, stretch.offset); !written) {
       return std::unexpected(error_at(stretch.file, written.error(), "write"));
     }
+    reach(stretch.file, stretch.offset + stretch.size_bytes);
   }
   return {};
 }
@@ -340,10 +385,12 @@ StoreResult<void> TorrentFiles::copy_in(int source, std::uint64_t from, ByteRang
     if (stretch.is_padding) continue;
     auto file = create(stretch.file);
     if (!file) return std::unexpected(std::move(file.error()));
+    if (auto ours = check_ours(stretch.file, (*file)->get()); !ours) return ours;
     const ByteRange part{from + stretch.from, stretch.size_bytes};
     if (const auto copied = copy_range(source, part, (*file)->get(), stretch.offset); !copied) {
       return std::unexpected(error_at(stretch.file, copied.error(), "write"));
     }
+    reach(stretch.file, stretch.offset + stretch.size_bytes);
   }
   return {};
 }

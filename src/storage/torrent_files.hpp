@@ -70,7 +70,8 @@ class TorrentFiles {
   [[nodiscard]] ByteRange range_of(base::PieceIndex piece) const;
   [[nodiscard]] std::string path_of(std::uint32_t file) const;  // for messages
 
-  // Bytes of padding go nowhere. Creates files and folders where none were.
+  // Bytes of padding go nowhere. Creates files and folders where none were. A file that somebody else has cut or
+  // removed since it was written to is an error, from then on.
   [[nodiscard]] StoreResult<void> write(std::uint64_t offset, base::ByteView bytes);
   // How many bytes could be read: fewer when something is missing, cut short, or changed since freeze().
   [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<std::byte> target);
@@ -87,8 +88,14 @@ class TorrentFiles {
   [[nodiscard]] StoreResult<void> make_executable(std::uint32_t file);
   void remove(std::uint32_t file);  // and folders that are empty without it
 
-  // A file that is there now is one of ours: it is opened, not replaced, and an error when it goes.
-  void know(std::uint32_t file);
+  // A file that is there now, of this size, is one of ours: it is opened, not replaced, and an error when it goes.
+  void know(std::uint32_t file, std::uint64_t size_bytes);
+  // Whether it reaches as far as it did by our hand.
+  [[nodiscard]] StoreResult<void> check_ours(std::uint32_t file, int fd);
+  // Files found cut or removed since the last call.
+  [[nodiscard]] std::vector<std::uint32_t> take_changed();
+  // Cuts off what lies behind the end that the share says.
+  [[nodiscard]] StoreResult<void> trim(std::uint32_t file);
   // The root has a new name, and nothing but the side file is written any more.
   void move_root(std::string root);
   // From now on a file that is not as it is now cannot be read.
@@ -110,10 +117,12 @@ class TorrentFiles {
   Handle keep(std::uint32_t file, UniqueFd fd);
   void forget(std::uint32_t file);
   [[nodiscard]] bool is_known(std::uint32_t file);
+  void reach(std::uint32_t file, std::uint64_t end);
   [[nodiscard]] SysResult<Handle> open_anew(std::uint32_t file);
   void remove_empty_folders(std::span<const std::string> path);
   [[nodiscard]] std::size_t read_stretch(const Stretch& stretch, std::span<std::byte> target);
   [[nodiscard]] seam::StoreError error_at(std::uint32_t file, int error_number, std::string_view tried) const;
+  [[nodiscard]] seam::StoreError change_of(std::uint32_t file, std::string_view what);
 
   using Stamps = std::vector<std::optional<FileStamp>>;  // by file
   [[nodiscard]] SysResult<FolderPtr> root_folder(Folder::Missing missing);
@@ -131,7 +140,9 @@ class TorrentFiles {
   FolderPtr root_folder_;  // once opened: a rename of the root changes nothing for what is below it
   std::shared_ptr<const Stamps> frozen_;
   std::vector<bool> known_;
-  std::list<std::uint32_t> ages_;  // the latest in front
+  std::vector<std::uint64_t> reached_;  // by file: as far as it goes by our hand
+  std::vector<std::uint32_t> changed_;  // found cut or removed, not taken yet
+  std::list<std::uint32_t> ages_;       // the latest in front
   std::unordered_map<std::uint32_t, Cached> open_;
   // The folder that was used last: neighbours of a share lie together.
   std::span<const std::string> last_path_;

@@ -30,6 +30,7 @@ StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wa
     if (file.size_bytes == 0) {
       if (auto created = files.create(i); !created) return std::unexpected(std::move(created.error()));
     }
+    if (auto trimmed = files.trim(i); !trimmed) return trimmed;
     return file.is_executable ? files.make_executable(i) : StoreResult<void>{};
   });
 }

@@ -111,6 +111,7 @@ class Parser {
     if (kind == "dirty") return take_dirty(words);
     if (kind == "file") return take_file(words);
     if (kind == "synced") return take_synced(words);
+    if (kind == "changed") return take_changed(words);
     if (kind == "boot") claims_.is_same_boot = !boot_id_.empty() && words.word() == boot_id_;
     if (kind == "held") {
       if (auto held = parse_bits(words.word(), key_.piece_count)) claims_.held = *std::move(held);
@@ -123,6 +124,8 @@ class Parser {
 
   TorrentClaims finish() {
     for (const NewPiece& piece : new_pieces_) claims_.new_pieces.push_back(piece.index);
+    // Whatever was noted after that.
+    for (const std::uint32_t file : changed_) claims_.files.erase(file);
     return std::move(claims_);
   }
 
@@ -139,6 +142,10 @@ class Parser {
   void take_dirty(Words& words) {
     const auto file = words.number<std::uint32_t>();
     if (words.is_done() && file <= key_.file_count) claims_.files[file].is_dirty = true;
+  }
+  void take_changed(Words& words) {
+    const auto file = words.number<std::uint32_t>();
+    if (words.is_done() && file <= key_.file_count) changed_.push_back(file);
   }
   void take_file(Words& words) {
     const auto file = words.number<std::uint32_t>();
@@ -161,6 +168,7 @@ class Parser {
   std::string_view boot_id_;
   TorrentClaims claims_;
   std::vector<NewPiece> new_pieces_;
+  std::vector<std::uint32_t> changed_;
 };
 
 // The text of a file that is quickly read; empty when it cannot be.
@@ -249,6 +257,10 @@ StoreResult<void> TorrentJournal::add_synced(std::span<const Note> notes, std::u
 
 StoreResult<void> TorrentJournal::add_closed() {
   return add(kClosedLine);
+}
+
+StoreResult<void> TorrentJournal::add_changed(std::uint32_t file) {
+  return add("changed " + std::to_string(file) + "\n");
 }
 
 StoreResult<void> TorrentJournal::add_boot_unknown() {

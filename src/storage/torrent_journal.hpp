@@ -12,6 +12,7 @@
 //   file <n> <bytes> <ns>      size and modification time of a file that nothing was written to since
 //   dirty <n>                  something will be written to this file now
 //   piece <n>                  verified, in its place
+//   changed <n>                somebody else cut or removed this file: what is claimed of its pieces has to be hashed
 //   synced <offset>            the bytes of pieces named before this byte of the journal are on disk
 //   closed                     the program ended in peace; all stamps are what they will be
 //
@@ -82,6 +83,7 @@ class TorrentJournal {
   // The stamps, and that the pieces named before `offset` are on disk.
   StoreResult<void> add_synced(std::span<const Note> notes, std::uint64_t offset);
   StoreResult<void> add_closed();
+  StoreResult<void> add_changed(std::uint32_t file);
   // What was not synced counts as after a power cut.
   StoreResult<void> add_boot_unknown();
   [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }

@@ -60,7 +60,11 @@ Bitfield hash_pieces(TorrentFiles& files, const Manifest& manifest, const Bitfie
 class Doubts {
  public:
   Doubts(TorrentFiles& files, TorrentClaims claims)
-      : files_(files), claims_(std::move(claims)), is_new_(claims_.held.size()), to_hash_(claims_.held.size()) {
+      : files_(files),
+        claims_(std::move(claims)),
+        is_new_(claims_.held.size()),
+        to_hash_(claims_.held.size()),
+        claimed_ends_(files.file_count() + 1) {
     for (const PieceIndex piece : claims_.new_pieces) {
       if (claims_.is_same_boot) {
         is_new_.set(piece);
@@ -68,13 +72,17 @@ class Doubts {
         to_hash_.set(piece);
       }
     }
+    for (std::uint32_t i = 0; i < is_new_.size(); ++i) {
+      if (claims_.held.test(PieceIndex(i)) || is_new_.test(PieceIndex(i))) note_ends(PieceIndex(i));
+    }
   }
 
   // `stamp`: of the file as it is now; nothing when it is not there.
   void examine(std::uint32_t file, const std::optional<FileStamp>& stamp) {
     const auto noted = claims_.files.find(file);
     const bool is_noted = noted != claims_.files.end();
-    if (stamp && is_noted && (noted->second.stamp == stamp || is_explained(noted->second, *stamp))) {
+    const bool is_long_enough = stamp && stamp->size_bytes >= claimed_ends_[file];
+    if (is_long_enough && is_noted && (noted->second.stamp == stamp || is_explained(noted->second, *stamp))) {
       if (!noted->second.is_dirty) noted->second.stamp = stamp;
       return;
     }
@@ -116,6 +124,14 @@ class Doubts {
   }
 
  private:
+  // How far the files with bytes of this piece have to go.
+  void note_ends(PieceIndex piece) {
+    for (const TorrentFiles::Stretch& stretch : files_.stretches(files_.range_of(piece))) {
+      if (stretch.is_padding) continue;
+      claimed_ends_[stretch.file] = std::max(claimed_ends_[stretch.file], stretch.offset + stretch.size_bytes);
+    }
+  }
+
   // Whether our own last writes explain how the file differs from what was noted.
   [[nodiscard]] bool is_explained(const NotedFile& noted, const FileStamp& stamp) const {
     // After a power cut the line that says so may be lost.
@@ -132,6 +148,7 @@ class Doubts {
   TorrentClaims claims_;
   Bitfield is_new_;  // claimed, in its place, perhaps not on disk
   Bitfield to_hash_;
+  std::vector<std::uint64_t> claimed_ends_;  // by file
 };
 
 TorrentClaims no_claims(const Manifest& manifest, const std::vector<bool>& in_tree) {
@@ -214,7 +231,7 @@ std::unique_ptr<TorrentFiles> make_files(const TorrentPlace& place, const Manife
 std::optional<FileStamp> stamp_if_there(TorrentFiles& files, std::uint32_t file) {
   const auto stamp = files.look_at(file);
   if (!stamp) return std::nullopt;
-  files.know(file);
+  files.know(file, stamp->size_bytes);
   return *stamp;
 }
 

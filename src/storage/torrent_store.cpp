@@ -103,7 +103,11 @@ StoreResult<void> TorrentStore::Impl::write_aside(Write& write, std::uint64_t of
 StoreResult<void> TorrentStore::Impl::write_to_share(ByteRange range, base::ByteView bytes) {
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(range); !marked) return marked;
-  if (auto written = files_->write(range.offset, bytes); !written) return written;
+  auto written = files_->write(range.offset, bytes);
+  if (!written) {
+    note_changed();
+    return written;
+  }
   journal_->touch();
   return {};
 }
@@ -119,6 +123,13 @@ StoreResult<void> TorrentStore::Impl::mark_dirty(ByteRange range) {
     dirty_.push_back(stretch.file);
   }
   return {};
+}
+
+// The journal says of files that somebody else cut or removed that its claims need to be looked at.
+void TorrentStore::Impl::note_changed() {
+  const std::vector<std::uint32_t> changed = files_->take_changed();
+  const std::lock_guard guard(mutex_);
+  for (const std::uint32_t file : changed) (void)journal_->add_changed(file);
 }
 
 StoreResult<bool> TorrentStore::Impl::complete(seam::WriteId write) {
@@ -201,7 +212,10 @@ StoreResult<void> TorrentStore::Impl::settle(const WritePtr& write) {
     }
     const std::shared_lock writing(writing_);
     if (auto marked = mark_dirty(to); !marked) return marked;
-    if (auto copied = files_->copy_within(range.offset, to); !copied) return copied;
+    if (auto copied = files_->copy_within(range.offset, to); !copied) {
+      note_changed();
+      return copied;
+    }
     journal_->touch();
   }
   return claim(write);
@@ -229,7 +243,10 @@ StoreResult<void> TorrentStore::Impl::move_aside(Write& write) {
 StoreResult<void> TorrentStore::Impl::copy_to_share(int source, std::uint64_t from, ByteRange to) {
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(to); !marked) return marked;
-  if (auto copied = files_->copy_in(source, from, to); !copied) return copied;
+  if (auto copied = files_->copy_in(source, from, to); !copied) {
+    note_changed();
+    return copied;
+  }
   journal_->touch();
   return {};
 }
@@ -303,6 +320,7 @@ StoreResult<void> TorrentStore::Impl::sync() {
     unsynced_bytes_ = 0;
   }
   auto notes = sync_files(files);
+  note_changed();
   std::unique_lock guard(mutex_);
   is_syncing_ = false;
   if (!notes) {
@@ -327,7 +345,7 @@ StoreResult<std::vector<TorrentJournal::Note>> TorrentStore::Impl::sync_files(co
   for (const std::uint32_t file : files) {
     const auto handle = files_->open(file);
     // Removed meanwhile: finish() and the next open() see that.
-    if (!handle) continue;
+    if (!handle || !files_->check_ours(file, (*handle)->get())) continue;
     const auto version = version_of((*handle)->get());
     // The times belong to what is noted: fsync, not fdatasync.
     if (!version || (is_one_by_one && ::fsync((*handle)->get()) != 0)) {

@@ -80,6 +80,7 @@ class TorrentStore::Impl {
   StoreResult<void> claim(const WritePtr& write);
   void release(const WritePtr& write);
   StoreResult<void> mark_dirty(ByteRange range);
+  void note_changed();
   StoreResult<void> sync();
   [[nodiscard]] StoreResult<std::vector<TorrentJournal::Note>> sync_files(const std::vector<std::uint32_t>& files);
 

@@ -63,6 +63,12 @@ TEST_F(TorrentJournalTest, TakesAFileForWrittenToUntilItIsNotedAgain) {
   EXPECT_FALSE(parse(header() + "dirty 1\nfile 1 5 6\n").files.at(1).is_dirty);
 }
 
+TEST_F(TorrentJournalTest, NotesNothingOfAFileThatSomebodyChanged) {
+  const TorrentClaims claims = parse(header() + "file 0 1 2\nfile 1 5 6\nchanged 1\ndirty 1\nfile 1 5 6\n");
+  EXPECT_TRUE(claims.files.contains(0));
+  EXPECT_FALSE(claims.files.contains(1));
+}
+
 TEST_F(TorrentJournalTest, IsClosedOnlyWhenNothingFollows) {
   EXPECT_TRUE(parse(header() + "closed\n").is_closed);
   EXPECT_FALSE(parse(header() + "closed\npiece 1\n").is_closed);
