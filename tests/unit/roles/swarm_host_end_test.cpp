@@ -144,6 +144,28 @@ TEST(SwarmHostEnd, EndsWhenNobodyKnowsAMagnetLink) {
   EXPECT_NE(getter.finish()->message.find(shared.torrent.info_hash.to_hex()), std::string::npos);
 }
 
+TEST(SwarmHostEnd, EndsWhenATrueDescriptionCannotBeUsed) {
+  SwarmWorld world;
+  SharedTorrent shared;
+  std::string info(base::text_of(shared.torrent.info));
+  const std::string_view name = "4:name4:data";
+  const std::size_t at = info.find(name);
+  ASSERT_NE(at, std::string::npos);
+  info.replace(at, name.size(), "4:name4:../x");
+  const base::ByteView hostile = base::view_of(info);
+  shared.torrent.info.assign(hostile.begin(), hostile.end());
+  shared.torrent.info_hash = base::sha1(hostile);
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  auto options = download_from(getter, shared, {seed.listening()});
+  options.torrent.reset();
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 30s));
+  EXPECT_EQ(getter.finish()->result, Result::nothing_found);
+  EXPECT_NE(getter.finish()->message.find("cannot be used"), std::string::npos) << getter.finish()->message;
+}
+
 TEST(SwarmHostEnd, WaitsForRoomOnAFullDiskAndSaysSoOnce) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 2'000'000});

@@ -223,6 +223,37 @@ TEST(SwarmHostSources, BansWhoGivesWrongBytesAndGetsItAllFromOthers) {
   EXPECT_FALSE(getter.has_noted("10.0.0.1 gave wrong bytes"));
 }
 
+TEST(SwarmHostSources, AsksAWebSeedNoMoreThatGivesWrongBytes) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  serve_web(world, shared, "http://web/data");
+  world.on_fetch = [honest = world.on_fetch](const seam::Fetch& fetch) {
+    auto answer = honest(fetch);
+    if (answer) {
+      for (std::byte& each : answer->second) each ^= std::byte{1};
+    }
+    return answer;
+  };
+  auto options = options_for(getter, shared);
+  options.web_seeds = {"http://web/data"};
+  boot(getter, std::move(options));
+  world.run_for(10s);
+  ASSERT_TRUE(getter.is_running());
+  EXPECT_TRUE(getter.has_noted("http://web/data is not asked any more: it gave wrong bytes"));
+  const std::uint64_t fetches = getter.fetches();
+  // Somebody honest comes by.
+  shared.give_all(seed);
+  auto meets = options_for(seed, shared);
+  meets.peers = {getter.listening()};
+  meets.gives_after_done = true;
+  boot(seed, std::move(meets));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
+  EXPECT_TRUE(shared.is_whole_at(getter));
+  EXPECT_EQ(getter.fetches(), fetches);
+}
+
 TEST(SwarmHostSources, NeverMeetsABannedHostAgain) {
   SwarmWorld world;
   const SharedTorrent shared;
