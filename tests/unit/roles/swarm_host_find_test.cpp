@@ -251,6 +251,23 @@ TEST(SwarmHostFind, DialsNoMoreAtOnceThanItMay) {
   EXPECT_EQ(world.dials.size(), 14u);
 }
 
+TEST(SwarmHostFind, FindsTheOnePeerThatLivesAmongThousandsOfDeadOnes) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  for (std::uint32_t i = 1; i < wire::kAnnouncePeersMax; ++i) tracker.peers.push_back({{0x0a010000 + i}, 6000});
+  tracker.peers.push_back(seed.listening());
+  auto options = options_for(getter, shared);
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
+  EXPECT_EQ(getter.finish()->result, Result::done);
+  EXPECT_TRUE(shared.is_whole_at(getter));
+}
+
 TEST(SwarmHostFind, NeverDialsItself) {
   SwarmWorld world;
   FakeTracker tracker(world);
