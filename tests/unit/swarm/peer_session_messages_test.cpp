@@ -358,6 +358,9 @@ TEST_F(PeerSessionMessages, EndsAPeerThatSaysNothingNewForEver) {
         wire::Message(wire::Extended{0, wire::encode(wire::ExtensionHandshake{})}),
         wire::Message(
             wire::Extended{wire::kOurMetadataId, wire::encode(wire::MetadataMessage(wire::MetadataRequest{}))}),
+        wire::Message(
+            wire::Extended{wire::kOurMetadataId, wire::encode(wire::MetadataMessage(wire::MetadataPiece{
+                                                     .piece = 0, .total_bytes = 1, .bytes = base::Bytes(1)}))}),
         wire::Message(wire::Request{blocks(0, 0, 1)})}) {
     PeerSessionDriver peer(options(), pool_);
     peer.session.set_manifest(kTestGeometry, base::Bitfield(kTestGeometry.piece_count), {});
