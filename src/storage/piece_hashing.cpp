@@ -39,15 +39,42 @@ class ReadBuffer {
   std::unique_ptr<std::byte, Free> bytes_;
 };
 
+// Buffers that nobody uses at the moment: memory that is new for each piece would cost more than reading it.
+class BufferStock {
+ public:
+  explicit BufferStock(std::uint32_t piece_bytes) : piece_bytes_(piece_bytes) {}
+
+  ReadBuffer take() {
+    const std::lock_guard guard(mutex_);
+    if (free_.empty()) return ReadBuffer(piece_bytes_);
+    ReadBuffer buffer = std::move(free_.back());
+    free_.pop_back();
+    return buffer;
+  }
+  void give_back(ReadBuffer buffer) {
+    const std::lock_guard guard(mutex_);
+    free_.push_back(std::move(buffer));
+  }
+
+ private:
+  std::uint32_t piece_bytes_;
+  std::mutex mutex_;
+  std::vector<ReadBuffer> free_;
+};
+
 // One piece, from its first byte to its last, through the files it lies in.
 class PieceReader {
  public:
-  PieceReader(const PieceHashing& hashing, base::PieceIndex piece)
+  PieceReader(const PieceHashing& hashing, BufferStock& stock, base::PieceIndex piece)
       : hashing_(hashing),
+        stock_(stock),
         piece_(piece),
         parts_(parts_of(*hashing.manifest, piece)),
-        buffer_(hashing.manifest->size_of(piece)),
+        buffer_(stock.take()),
         left_bytes_(hashing.manifest->size_of(piece)) {}
+  ~PieceReader() { stock_.give_back(std::move(buffer_)); }
+  PieceReader(const PieceReader&) = delete;
+  PieceReader& operator=(const PieceReader&) = delete;
 
   [[nodiscard]] base::PieceIndex piece() const { return piece_; }
   [[nodiscard]] std::uint64_t left_bytes() const { return left_bytes_; }
@@ -87,6 +114,7 @@ class PieceReader {
   }
 
   const PieceHashing& hashing_;
+  BufferStock& stock_;
   base::PieceIndex piece_;
   std::vector<PiecePart> parts_;
   std::size_t at_ = 0;          // in parts_
@@ -101,19 +129,28 @@ void tell(const PieceHashing& hashing, const PieceReader& reader, const base::Sh
   hashing.on_hashed(reader.piece(), hash);
 }
 
-void hash_one(const PieceHashing& hashing, base::PieceIndex piece) {
-  PieceReader reader(hashing, piece);
+void hash_one(const PieceHashing& hashing, BufferStock& stock, base::PieceIndex piece) {
+  PieceReader reader(hashing, stock, piece);
   base::Sha1Hasher hasher;
-  while (reader.left_bytes() > 0 && !reader.failed_at()) hasher.update(reader.next());
+  while (reader.left_bytes() > 0) {
+    const base::ByteView bytes = reader.next();
+    if (reader.failed_at()) break;
+    hasher.update(bytes);
+  }
   tell(hashing, reader, hasher.finish());
 }
 
 // Of one size.
-void hash_two(const PieceHashing& hashing, base::PieceIndex first, base::PieceIndex second) {
-  PieceReader one(hashing, first);
-  PieceReader two(hashing, second);
+void hash_two(const PieceHashing& hashing, BufferStock& stock, base::PieceIndex first, base::PieceIndex second) {
+  PieceReader one(hashing, stock, first);
+  PieceReader two(hashing, stock, second);
   base::Sha1Pair hasher;
-  while (one.left_bytes() > 0 && !(one.failed_at() && two.failed_at())) hasher.update(one.next(), two.next());
+  while (one.left_bytes() > 0) {
+    const base::ByteView one_bytes = one.next();
+    const base::ByteView two_bytes = two.next();
+    if (one.failed_at() && two.failed_at()) break;
+    hasher.update(one_bytes, two_bytes);
+  }
   const auto [one_hash, two_hash] = hasher.finish();
   tell(hashing, one, one_hash);
   tell(hashing, two, two_hash);
@@ -143,6 +180,7 @@ void hash_pieces(const PieceHashing& hashing) {
   const metainfo::Manifest& manifest = *hashing.manifest;
   const std::size_t count = manifest.pieces.size();
   const std::size_t at_once = count >= kPiecesForPairsMin * std::thread::hardware_concurrency() ? 2 : 1;
+  BufferStock stock(manifest.layout->piece_bytes);
   std::mutex mutex;
   std::uint64_t done_bytes = 0;
   run_in_parallel((count + at_once - 1) / at_once, [&](std::size_t i) {
@@ -150,10 +188,10 @@ void hash_pieces(const PieceHashing& hashing) {
     const base::PieceIndex second(first.value + 1);
     const bool has_second = at_once == 2 && second.value < count;
     if (has_second && manifest.size_of(first) == manifest.size_of(second)) {
-      hash_two(hashing, first, second);
+      hash_two(hashing, stock, first, second);
     } else {
-      hash_one(hashing, first);
-      if (has_second) hash_one(hashing, second);
+      hash_one(hashing, stock, first);
+      if (has_second) hash_one(hashing, stock, second);
     }
     if (!hashing.progress) return;
     const std::lock_guard guard(mutex);
