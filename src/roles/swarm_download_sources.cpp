@@ -144,6 +144,7 @@ void SwarmDownload::end_web(Web& web, const std::string& reason) {
   picker_.remove_source(web.source);
   asks_everybody_ = true;
   context_.tell_source(web.named, seam::SourceStatus::gone, web.url + ": " + reason);
+  context_.note(seam::NoteTrace::Level::warning, web.url + " is not asked any more: " + reason);
 }
 
 }  // namespace shoal::roles
