@@ -15,6 +15,8 @@ Audience::Audience(AudienceOptions options)
     : options_(std::move(options)),
       progress_({.is_terminal = isatty(STDERR_FILENO) != 0,
                  .is_verbose = options_.common.is_verbose,
+                 .is_swarm = options_.is_swarm,
+                 .is_sharing = options_.is_sharing,
                  .piece_word = options_.piece_word}),
       diagram_(options_.self_name) {}
 

@@ -18,6 +18,8 @@ namespace shoal::app {
 struct AudienceOptions {
   CommonOptions common;
   std::string piece_word = "piece";   // what a piece is called in front of a user
+  bool is_swarm = false;              // peers come and go, which is no news
+  bool is_sharing = false;            // everything is there: only what is given counts
   bool prints_path = true;            // the result is a line on stdout
   std::string sequence_diagram = {};  // a file to write; empty: none
   std::string self_name = "shoal";    // who we are in it

@@ -246,7 +246,7 @@ ExitCode run_swarm(const GetOptions& options, const Wanted& wanted) {
                                                       .keeps_journal = host->gives_after_done});
   std::optional<storage::StreamingStore> stream;
   if (options.to_stdout) stream.emplace(*store, STDOUT_FILENO);
-  Audience audience({.common = options.swarm.common, .piece_word = "piece", .prints_path = !options.to_stdout});
+  Audience audience({.common = options.swarm.common, .is_swarm = true, .prints_path = !options.to_stdout});
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   net::Runner runner(
       {.store = stream ? static_cast<storage::PieceStore*>(&*stream) : store.get(),

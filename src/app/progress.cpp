@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <variant>
 
 #include "app/json_events.hpp"
@@ -83,6 +84,7 @@ void Progress::handle(const seam::TrackerTrace& trace, base::Instant) {
       if (options_.is_verbose) say(fmt::format("found {}", who));
       break;
     case seam::TrackerTrace::What::chosen:
+      if (options_.is_swarm && !options_.is_verbose) break;
       say(fmt::format("using {}: {}", who, printable(trace.reason)));
       break;
     case seam::TrackerTrace::What::failed:
@@ -99,6 +101,8 @@ void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
   bytes_verified_ = 0;
   begun_ = now;
   last_draw_ = now;
+  last_verified_ = now;
+  if (options_.is_sharing) return;
   const std::string held = trace.pieces_held > 0 ? fmt::format(", {} of them already here", trace.pieces_held) : "";
   say(fmt::format("{}: {} {}s{}", file_, trace.piece_count, options_.piece_word, held));
 }
@@ -107,10 +111,14 @@ void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
   Source& source = sources_[trace.source];
   source.status = trace.status;
   source.reason = printable(trace.reason);
-  if (trace.status == seam::SourceStatus::gone || trace.status == seam::SourceStatus::waiting_to_retry) {
+  const bool is_ended =
+      trace.status == seam::SourceStatus::gone || trace.status == seam::SourceStatus::waiting_to_retry;
+  if (is_ended && (!options_.is_swarm || options_.is_verbose)) {
     const char* fate = trace.status == seam::SourceStatus::gone ? "given up" : "will try again";
     say(fmt::format("{}: {} ({})", name_of(trace.source), source.reason, fate));
   }
+  // Who gave nothing is forgotten: a swarm may see any number of them.
+  if (is_ended && options_.is_swarm && source.bytes == 0) sources_.erase(trace.source);
   redraw(now);
 }
 
@@ -121,6 +129,7 @@ void Progress::handle(const seam::PieceTrace& trace, base::Instant now) {
       ++source.pieces;
       ++pieces_verified_;
       bytes_verified_ += trace.bytes;
+      last_verified_ = now;
       break;
     case seam::PieceTrace::What::refused:
       ++source.refused;
@@ -153,22 +162,24 @@ void Progress::handle(const seam::NoteTrace& trace, base::Instant) {
   say(printable(trace.text));
 }
 
-void Progress::on_finish(const seam::Finish& finish, base::Instant now) {
+void Progress::on_finish(const seam::Finish& finish, base::Instant) {
   erase_block();
   if (finish.result != seam::Finish::Result::done) return;
+  const std::string given = fmt::format("{} given", describe_bytes(static_cast<double>(bytes_given_)));
+  if (options_.is_sharing) return say(fmt::format("{}: {}", file_, given));
   std::uint64_t bytes = 0;
   std::size_t givers = 0;
   for (const auto& [endpoint, source] : sources_) {
     bytes += source.bytes;
-    givers += source.pieces > 0 ? 1 : 0;
-    if (source.pieces > 0) say("  " + source_line(endpoint, source));
+    if (source.pieces > 0 && ++givers <= kSourceLinesMax) say("  " + source_line(endpoint, source));
   }
+  if (givers > kSourceLinesMax) say(fmt::format("  and {} more", givers - kSourceLinesMax));
   if (piece_count_ == 0) return say(fmt::format("{}: an empty file", file_));
   if (pieces_verified_ == 0) return say(fmt::format("{}: every {} was already here", file_, options_.piece_word));
-  const double seconds = std::max(base::to_seconds(now - begun_), 1e-6);
-  say(fmt::format("{}: {} in {:.2f} s ({}/s) from {} {}", file_, describe_bytes(static_cast<double>(bytes_verified_)),
+  const double seconds = std::max(base::to_seconds(last_verified_ - begun_), 1e-6);
+  say(fmt::format("{}: {} in {:.2f} s ({}/s) from {} {}{}", file_, describe_bytes(static_cast<double>(bytes_verified_)),
                   seconds, describe_bytes(static_cast<double>(bytes_verified_) / seconds), givers,
-                  givers == 1 ? "peer" : "peers"));
+                  givers == 1 ? "peer" : "peers", bytes_given_ > 0 ? ", " + given : ""));
   if (bytes > bytes_verified_ && options_.is_verbose) {
     say(fmt::format("{} arrived twice or in vain", describe_bytes(static_cast<double>(bytes - bytes_verified_))));
   }
@@ -230,6 +241,20 @@ std::string Progress::name_of(const base::Endpoint& endpoint) const {
   return found != names_.end() ? found->second : endpoint.to_string();
 }
 
+// In a swarm only those who give, the fastest first.
+std::vector<std::pair<base::Endpoint, const Progress::Source*>> Progress::shown_sources() const {
+  std::vector<std::pair<base::Endpoint, const Source*>> shown;
+  for (const auto& [endpoint, source] : sources_) {
+    if (options_.is_swarm && (source.status != seam::SourceStatus::ready || source.bytes == 0)) continue;
+    shown.emplace_back(endpoint, &source);
+  }
+  if (options_.is_swarm) {
+    std::ranges::sort(shown, {},
+                      [](const auto& each) { return std::pair(-each.second->rate_bytes_per_s, each.first); });
+  }
+  return shown;
+}
+
 void Progress::redraw(base::Instant now) {
   if (piece_count_ == 0 || now - last_draw_ < (options_.is_terminal ? kRedrawEvery : kLineEvery)) return;
   update_rates(now);
@@ -243,7 +268,8 @@ void Progress::redraw(base::Instant now) {
   const std::size_t columns = terminal_columns(options_.out);
   std::string block = fit(summary(now), columns) + "\n";
   std::size_t lines = 1;
-  for (const auto& [endpoint, source] : sources_) {
+  for (const auto& [endpoint, shown] : shown_sources()) {
+    const Source& source = *shown;
     if (lines > kSourceLinesMax) break;
     static constexpr std::array<std::string_view, 4> kStates{"connecting", "", "waiting to try again", "given up"};
     const std::string state = source.status == seam::SourceStatus::ready

@@ -21,6 +21,8 @@ class Progress {
   struct Options {
     bool is_terminal = false;
     bool is_verbose = false;
+    bool is_swarm = false;    // peers and trackers come and go, which is no news
+    bool is_sharing = false;  // everything is there: only what is given counts
     std::string piece_word = "chunk";
     std::FILE* out = stderr;
   };
@@ -62,6 +64,7 @@ class Progress {
   [[nodiscard]] std::string source_line(const base::Endpoint& endpoint, const Source& source) const;
   [[nodiscard]] std::string name_of(const base::Endpoint& endpoint) const;
   [[nodiscard]] double rate() const;
+  [[nodiscard]] std::vector<std::pair<base::Endpoint, const Source*>> shown_sources() const;
 
   Options options_;
   std::map<base::Endpoint, std::string> names_;
@@ -73,6 +76,7 @@ class Progress {
   std::uint64_t bytes_verified_ = 0;
   std::uint64_t bytes_given_ = 0;
   base::Instant begun_{};
+  base::Instant last_verified_{};
   base::Instant last_draw_{};
   std::size_t block_lines_ = 0;
 };

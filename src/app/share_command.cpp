@@ -239,7 +239,7 @@ ExitCode give(const ShareOptions& options, const Offer& offer, const Publication
       host->tracker_tiers.push_back(tier);
     }
   }
-  Audience audience({.common = common, .piece_word = "piece", .prints_path = false});
+  Audience audience({.common = common, .is_swarm = true, .is_sharing = true, .prints_path = false});
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   net::Runner runner(
       {.store = store->get(),

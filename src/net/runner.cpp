@@ -172,6 +172,7 @@ seam::Finish Runner::Impl::run(seam::Machine& machine) {
   is_settling_ = false;
   settle();
   if (!finish_) loop_.run();
+  if (options_.on_tick) options_.on_tick(now());  // how long it took
   close_everything();
   return std::move(*finish_);
 }

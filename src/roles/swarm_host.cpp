@@ -39,7 +39,7 @@ void SwarmHost::start(Instant now) {
   now_ = now;
   last_hope_ = now;
   if (context_.options.torrent) {
-    open_store();
+    open_store(now);
   } else {
     phase_ = Phase::getting_metadata;
     context_.note(seam::NoteTrace::Level::info,
@@ -146,7 +146,7 @@ void SwarmHost::on_deadline(Instant now) {
     advance_metadata(now);
   }
   if (!held_back_.empty() && now >= down_.available_at(now)) resume_held_back();
-  if (reopen_at_ && now >= *reopen_at_) open_store();
+  if (reopen_at_ && now >= *reopen_at_) open_store(now);
   if (next_tick_ && now >= *next_tick_) tick(now);
 }
 
@@ -157,7 +157,12 @@ void SwarmHost::tick(Instant now) {
   if (!is_taking) return;
   const bool is_moving = std::exchange(hoped_bytes_, context_.downloaded_bytes) != context_.downloaded_bytes;
   const bool has_hope = is_hopeful();
-  if (is_moving || has_hope) last_hope_ = now;
+  if (is_moving || has_hope) {
+    last_hope_ = now;
+    is_hopeless_told_ = false;
+  } else if (download_ && now - last_hope_ >= kHopelessTold && !std::exchange(is_hopeless_told_, true)) {
+    context_.note(seam::NoteTrace::Level::info, "nobody who has the rest is there at the moment; waiting for somebody");
+  }
   const std::uint32_t held = download_ ? download_->picker().verified().count() : 0;
   if (now >= next_need_ && (!has_hope || held != announced_pieces_)) {
     next_need_ = now + kNeedEvery;
@@ -224,10 +229,12 @@ void SwarmHost::resume_starved(Instant now) {
     starved_.pop_front();
     if (link == nullptr) continue;
     link->is_starved = false;
+    const std::size_t available = context_.buffers.available();
     if (link->peer) link->peer->on_buffer_available(now);
     if (link->course) link->course->on_buffer_available(now);
     note_starved(*link);
-    if (!link->is_starved) context_.links.touch(*link);
+    // It may have filled a buffer and wait for the next one: what it filled is to be taken.
+    if (!link->is_starved || context_.buffers.available() != available) context_.links.touch(*link);
   }
 }
 

@@ -157,9 +157,11 @@ void SwarmHost::lose(SwarmLink& link, const std::string& reason, Instant now) {
       const auto other = link.course ? PeerProtocol::bittorrent : PeerProtocol::course;
       if (link.stage == Stage::open && is_named_by_user(address)) search_.book().on_protocol(address, other);
       search_.book().on_failed(address, now);
-      troubles_[address] = reason;
-      if (troubles_.size() > kTroublesTold) troubles_.erase(troubles_.begin());
+      note_trouble(address, reason);
     }
+  }
+  if (phase_ != Phase::stopping && link.is_seed() && link.taken_bytes > 0) {
+    context_.note(seam::NoteTrace::Level::info, link.remote.address.to_string() + " has everything now");
   }
   if (link.stage != Stage::unknown) {
     const bool is_for_good = was_met || link.addresses.empty();
@@ -167,6 +169,15 @@ void SwarmHost::lose(SwarmLink& link, const std::string& reason, Instant now) {
                          reason);
   }
   context_.links.forget(link);
+}
+
+// Kept for the end; of those a user named he hears at once, but not again and again.
+void SwarmHost::note_trouble(Endpoint address, const std::string& reason) {
+  const bool is_new = std::exchange(troubles_[address], reason) != reason;
+  if (is_new && is_named_by_user(address) && phase_ != Phase::stopping) {
+    context_.note(seam::NoteTrace::Level::info, address.to_string() + ": " + reason + "; trying again");
+  }
+  if (troubles_.size() > kTroublesTold) troubles_.erase(troubles_.begin());
 }
 
 bool SwarmHost::is_named_by_user(Endpoint endpoint) const {

@@ -37,7 +37,8 @@ inline constexpr base::Duration kDoubleWindow = std::chrono::seconds(10);  // tw
 inline constexpr base::Duration kTickEvery = std::chrono::seconds(1);
 inline constexpr base::Duration kUselessFor = std::chrono::seconds(60);  // then it makes room when all places are taken
 inline constexpr base::Duration kDiskRetryEvery = std::chrono::seconds(5);
-inline constexpr base::Duration kStopMax = std::chrono::seconds(4);  // for trackers, answers and writes to end
+inline constexpr base::Duration kStopMax = std::chrono::seconds(4);       // for trackers, answers and writes to end
+inline constexpr base::Duration kHopelessTold = std::chrono::seconds(5);  // then a user hears why nothing comes
 inline constexpr std::size_t kTroublesTold = 5;
 inline constexpr std::size_t kBannedHereMax = 100;
 
@@ -86,6 +87,7 @@ class SwarmHost final : public seam::Machine {
   [[nodiscard]] bool is_double_worse(const SwarmLink& link, const SwarmLink& other, base::Instant now) const;
   [[nodiscard]] bool is_pointless(const SwarmLink& link) const;
   [[nodiscard]] bool is_named_by_user(base::Endpoint endpoint) const;
+  void note_trouble(base::Endpoint address, const std::string& reason);
 
   // What BitTorrent peers say (swarm_host_peers.cpp)
   void on_peer_event(SwarmLink& link, swarm::PeerEvent&& event, base::Instant now);
@@ -101,7 +103,8 @@ class SwarmHost final : public seam::Machine {
   void advance_metadata(base::Instant now);
   void on_metadata(const base::Bytes& info, base::Instant now);
   void begin_search(base::Instant now);
-  void open_store();
+  void open_store(base::Instant now);
+  [[nodiscard]] bool selects_nothing() const;
   void on_store_opened(const std::vector<seam::HeldPiece>& held, base::Instant now);
   void begin_download(const std::vector<seam::HeldPiece>& held, base::Instant now);
   void on_store_failed(seam::StoreError&& error, base::Instant now);
@@ -143,6 +146,7 @@ class SwarmHost final : public seam::Machine {
   base::Instant next_need_{};  // when trackers may be asked for more again
   std::uint32_t announced_pieces_ = 0;
   base::Instant last_hope_{};
+  bool is_hopeless_told_ = false;
   std::uint64_t hoped_bytes_ = 0;  // downloaded then
   std::optional<base::Instant> gives_until_;
   std::optional<seam::Finish> finish_;  // how it ends, while stopping

@@ -80,7 +80,7 @@ void SwarmHost::on_metadata(const base::Bytes& info, Instant now) {
       lose(*link, "is not asked again unless a tracker names it: the torrent is private", now);
     }
   }
-  open_store();
+  open_store(now);
 }
 
 void SwarmHost::begin_search(Instant now) {
@@ -91,8 +91,23 @@ void SwarmHost::begin_search(Instant now) {
 
 // --- The store ---
 
-void SwarmHost::open_store() {
+bool SwarmHost::selects_nothing() const {
+  const auto& selected = context_.options.selected;
+  if (selected.empty()) return false;
+  const auto files = metainfo::select_files(*torrent().manifest.layout, selected);
+  return std::ranges::find(files, true) == files.end();
+}
+
+void SwarmHost::open_store(Instant now) {
   reopen_at_.reset();
+  if (selects_nothing()) {
+    return stop({.result = Result::nothing_found,
+                 .message = "no file of " + torrent().manifest.name +
+                            " is selected by --select; `shoal inspect` says what the files of a torrent are called",
+                 .missing = {},
+                 .path = ""},
+                now);
+  }
   if (!download_) phase_ = Phase::opening;
   context_.actions.emplace_back(seam::OpenStore{torrent().manifest});
 }
@@ -113,16 +128,8 @@ void SwarmHost::begin_download(const std::vector<seam::HeldPiece>& held, Instant
   for (const seam::HeldPiece& piece : held) bits.set(piece.piece);
   base::Bitfield wanted;
   if (!context_.options.selected.empty()) {
-    const auto files = metainfo::select_files(*manifest.layout, context_.options.selected);
-    if (std::ranges::find(files, true) == files.end()) {
-      stop({.result = Result::nothing_found,
-            .message = "no file of " + manifest.name + " is selected by --select; see `shoal inspect` for their names",
-            .missing = {},
-            .path = ""},
-           now);
-      return;
-    }
-    wanted = metainfo::pieces_of_files(*manifest.layout, files);
+    wanted = metainfo::pieces_of_files(*manifest.layout,
+                                       metainfo::select_files(*manifest.layout, context_.options.selected));
   }
   context_.tell(seam::ManifestTrace{manifest.name, manifest.piece_count(), bits.count()});
   was_complete_at_start_ = bits.is_all();
@@ -196,7 +203,9 @@ void SwarmHost::on_store_finished(std::string path, Instant now) {
   if (!gives()) return stop(done(), now);
   phase_ = Phase::giving;
   if (context_.options.gives_for) gives_until_ = now + *context_.options.gives_for;
-  context_.note(Level::info, torrent().manifest.name + " is complete; giving it to others");
+  // Of what one shares oneself that is no news.
+  context_.note(was_complete_at_start_ ? Level::debug : Level::info,
+                torrent().manifest.name + " is complete; giving it to others");
   tell_extensions(now);
   lose_pointless(now);
 }
