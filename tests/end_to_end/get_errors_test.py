@@ -1,0 +1,277 @@
+"""`shoal get` and `shoal share` that cannot do what they were asked end in time, with the code that fits, and say why."""
+
+import os
+import signal
+import unittest
+
+from support import bencode
+from support.cases import expanded, for_each
+from support.course import some_bytes
+from support.disks import as_nobody
+from support.events import events, wait_event
+from support.network import enter_fresh_network
+from support.processes import wait_until
+from support.shoal import (
+    DISK,
+    DONE,
+    INCOMPLETE,
+    INTERRUPTED,
+    NOTHING_FOUND,
+    USAGE,
+    WRONG_HASH,
+)
+from support.verbs import MIB, VerbCase, finished, leftovers, peer_of
+
+NOBODY_HAS_IT = "magnet:?xt=urn:btih:" + "ab" * 20
+ONE_PIECE = {"name": "x", "length": 1, "piece length": 1 << 14, "pieces": b"x" * 20}
+UNHEARD_OF = ("--peer", "127.0.0.1:1")  # nobody listens there
+
+
+def setUpModule():
+    enter_fresh_network()
+
+
+class ErrorCase(VerbCase):
+    def assert_refused(self, code, *arguments, words=(), verb="get"):
+        """One line that says what is wrong; nothing was made."""
+        process = self.verb(verb, *arguments)
+        self.assert_exit(process, code)
+        for word in words:
+            self.assertIn(word, process.stderr)
+        self.assertEqual(process.stdout, [])
+        self.assertTrue(process.stderr.strip(), "nothing was said")
+        return process
+
+    def sharer(self, *arguments, content=some_bytes(MIB), name="disk.img"):
+        path = self.write(name, content)
+        return self.share(path, "--no-local", *arguments)
+
+    def torrent(self, content, name="disk.img", piece_bytes=1 << 14):
+        """A .torrent of a content, whether anybody has it or not."""
+        info = {"length": len(content), "name": name, "piece length": piece_bytes}
+        info["pieces"] = bencode.piece_hashes(content, piece_bytes)
+        return self.write(f"{name}.torrent", bencode.encode({"info": info}), self.root)
+
+
+@expanded
+class NothingFound(ErrorCase):
+    def test_no_tracker(self):
+        self.assert_refused(NOTHING_FOUND, words=["no Shoal tracker answered", "9000", "shoal share"])
+        self.assert_refused(NOTHING_FOUND, words=["no Shoal tracker answered"], verb="list")
+
+    def test_no_such_share(self):
+        self.share(self.write("disk.img", b"x"))
+        self.assert_refused(NOTHING_FOUND, "film.img", words=["film.img", "disk.img"])
+
+    def test_several_shares_and_none_named(self):
+        self.share(self.write("disk.img", b"x"))
+        self.share(self.write("film.img", b"y"))
+        self.assert_refused(NOTHING_FOUND, words=["say which", "disk.img", "film.img"])
+
+    def test_nothing_is_shared(self):
+        tracker = self.tracker("--port", "0")
+        self.assert_refused(NOTHING_FOUND, words=["nothing is shared"])
+        listed = self.verb("list", "--tracker", tracker.at)
+        self.assert_exit(listed, NOTHING_FOUND)
+
+    def test_nobody_says_what_a_magnet_link_is(self):
+        process = self.assert_refused(INCOMPLETE, NOBODY_HAS_IT, "--no-local", *UNHEARD_OF, "--patience", "0.5")
+        for word in ("ab" * 20, "127.0.0.1:1", "refused"):
+            self.assertIn(word, process.stderr)
+
+    def test_nothing_selected(self):
+        sharer = self.sharer()
+        words = ["--select", "disk.img", "shoal inspect"]
+        self.assert_refused(NOTHING_FOUND, sharer.shared["magnet"], "--no-local", "--select", "*.zip", words=words)
+
+
+@expanded
+class Usage(ErrorCase):
+    @for_each(
+        short="magnet:?xt=urn:btih:abcd", no_hash="magnet:?dn=x", wrong_letters="magnet:?xt=urn:btih:" + "g" * 40,
+        not_a_torrent_hash="magnet:?xt=urn:sha1:" + "ab" * 20, version_2="magnet:?xt=urn:btmh:1220" + "ab" * 32,
+    )
+    def test_magnet_links(self, link):
+        self.assert_refused(USAGE, link, words=[link])
+
+    @for_each(
+        empty=b"", text=b"hello", cut=b"d4:infod6:lengthi5e", no_info=b"de", deep=b"l" * 100_000,
+        out_of_folder=bencode.encode({"info": ONE_PIECE | {"name": "../x"}}),
+        pieces_missing=bencode.encode({"info": ONE_PIECE | {"length": 99_999}}),
+    )
+    def test_torrent_files(self, content):
+        path = self.write("bad.torrent", content, self.there)
+        self.assert_refused(USAGE, path, words=["bad.torrent"])
+        self.assertEqual(list(self.there.iterdir()), [path])
+
+    @for_each(
+        peer=("--peer", "nowhere"), tracker=("--tracker", "host:99999"), bind=("--bind", "1.2.3"),
+        foreign_bind=("--bind", "192.0.2.7"), limit=("--limit-down", "fast"), zero=("--limit-up", "0"),
+        time=("--seed-for", "soon"), ratio=("--ratio", "-1"), patience=("--patience", "0"), port=("--port", "70000"),
+        unknown=("--fast",),
+    )
+    def test_options(self, options):
+        self.assert_refused(USAGE, NOBODY_HAS_IT, "--no-local", *options, words=[options[0]])
+
+    def test_a_url_that_leads_nowhere(self):
+        sharer = self.share(self.write("disk.img", b"x"))
+        tracker = sharer.shared["tracker"]
+        self.assert_refused(NOTHING_FOUND, "http://127.0.0.1:1/x.torrent", words=["127.0.0.1:1", "refused"])
+        self.assert_refused(NOTHING_FOUND, f"http://{tracker}/shares/nothing.torrent", words=["404"])
+        self.assert_refused(USAGE, f"http://{tracker}/healthz", words=["healthz"])
+
+    def test_standard_output_is_for_one_file(self):
+        box = bencode.write_files(self.here / "box", {"a": b"a", "b": b"b"})
+        sharer = self.share(box, "--no-local")
+        what = (sharer.shared["magnet"], "--no-local", "--stdout")
+        self.assert_refused(DISK, *what, words=["box: only a share of one file"])
+
+    def test_share_of_what_is_not_there(self):
+        process = self.verb("share", "nowhere.img")
+        self.assertIn(process.wait(), (USAGE, DISK))
+        self.assertIn("nowhere.img", process.stderr)
+
+
+class WrongData(ErrorCase):
+    def test_who_gives_wrong_bytes_is_found_out(self):
+        content = some_bytes(MIB)
+        sharer = self.sharer(content=content)
+        torrent = self.torrent(content[:500_000] + b"?" + content[500_001:])
+        link = bencode.decode(torrent.read_bytes())["info"]
+        self.assertNotEqual(bencode.info_hash({"info": link}), sharer.shared["info_hash"])
+        liar = self.share(torrent, "--data", self.lying_data(content, torrent), "--no-local")
+        self.spoil()
+        process = self.assert_refused(
+            WRONG_HASH, torrent, *peer_of(liar), "--patience", "1", words=["disk.img", "wrong bytes"]
+        )
+        self.assertIn("missing", process.stderr)
+
+    def lying_data(self, content, torrent):
+        """What the torrent says; spoil() makes it something else where a sharer does not look any more."""
+        self.lie = self.write("lie.img", content[:500_000] + b"?" + content[500_001:])
+        return self.lie
+
+    def spoil(self):
+        times = os.stat(self.lie)
+        with open(self.lie, "r+b") as file:
+            file.write(b"lies")
+        os.utime(self.lie, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def test_data_that_is_not_the_torrents_is_not_shared(self):
+        content = some_bytes(100_000)
+        torrent = self.torrent(content)
+        data = self.write("disk.img", content[:-1] + bytes([content[-1] ^ 1]))
+        self.assert_refused(WRONG_HASH, torrent, "--data", data, words=["6 of 7", "shoal verify"], verb="share")
+
+    def test_a_file_that_changes_is_not_given_any_more(self):
+        sharer = self.sharer()
+        with open(self.here / "disk.img", "r+b") as file:
+            file.write(b"changed")
+        process = self.get(sharer.shared["magnet"], "--no-local", "--patience", "1")
+        self.assert_exit(process, INCOMPLETE)
+        self.assertFalse((self.there / "disk.img").exists())
+
+
+@expanded
+class Places(ErrorCase):
+    def setUp(self):
+        super().setUp()
+        self.running = self.sharer()
+        self.what = (self.running.shared["magnet"], "--no-local")
+
+    def got_in_the_end(self):
+        self.got(*self.what)
+        self.assert_same(self.there / "disk.img", self.here / "disk.img")
+
+    def put(self, how):
+        path = self.there / "disk.img"
+        if how == "folder":
+            path.mkdir()
+            (path / "precious").write_bytes(b"precious")
+        elif how == "link":
+            path.symlink_to(self.here / "disk.img")
+        elif how == "pipe":
+            os.mkfifo(path)
+        else:
+            path.write_bytes({"other": b"x", "same_size": bytes(MIB)}[how])
+        return path
+
+    @for_each(folder="folder", link="link", pipe="pipe", other="other", same_size="same_size")
+    def test_what_stands_there_is_left_alone(self, how):
+        path = self.put(how)
+        before = os.lstat(path)
+        process = self.assert_refused(DISK, *self.what, words=["disk.img"])
+        self.assertIn("way", process.stderr)  # "in the way", or "move it away"
+        self.assertEqual(os.lstat(path).st_ino, before.st_ino)
+        self.assertEqual(list(self.there.iterdir()), [path])
+        path.rename(self.root / "elsewhere")
+        self.got_in_the_end()
+
+    def test_a_folder_that_cannot_be_written_to(self):
+        self.root.chmod(0o755)
+        with self.prefixed(as_nobody()):
+            self.assert_refused(DISK, *self.what, words=["Permission denied", "disk.img"])
+        self.assertEqual(list(self.there.iterdir()), [])
+
+    def test_two_in_one_folder(self):
+        slow = self.get(*self.what, "--limit-down", "200K", "--json")
+        wait_event(slow, "piece", status="verified")
+        self.assert_refused(DISK, *self.what, words=["in use by another command"])
+        slow.signal(signal.SIGKILL)
+        slow.wait()
+        self.got_in_the_end()
+
+    def test_an_unfinished_download_of_another_share_of_the_name(self):
+        slow = self.get(*self.what, "--limit-down", "200K", "--json")
+        wait_event(slow, "piece", status="verified")
+        slow.signal(signal.SIGINT)
+        self.assert_exit(slow, INTERRUPTED)
+        other = self.sharer(name="other/disk.img", content=some_bytes(MIB, 2))
+        process = self.assert_refused(DISK, other.shared["magnet"], "--no-local")
+        self.assertIn("another share of this name", process.stderr)
+        self.got_in_the_end()
+
+
+class Waiting(ErrorCase):
+    def test_patience_is_for_those_who_have_nothing(self):
+        content = some_bytes(MIB)
+        torrent = self.torrent(content)
+        process = self.assert_refused(INCOMPLETE, torrent, "--no-local", *UNHEARD_OF, "--patience", "0.5")
+        for word in ("64 of 64 pieces", "0-63", "127.0.0.1:1", "run this again"):
+            self.assertIn(word, process.stderr)
+        self.assertEqual(process.stderr.count("127.0.0.1:1: refused"), 1)
+
+    def test_who_comes_back_goes_on_giving(self):
+        """The only source ends in the middle; that is said, and when it is there again the rest comes."""
+        disk = self.write("disk.img", some_bytes(MIB))
+        sharer = self.share(disk, "--limit-up", "500K")
+        process = self.get(sharer.shared["magnet"], "--json")
+        wait_event(process, "piece", 4, status="verified")
+        sharer.signal(signal.SIGKILL)
+        sharer.wait()
+        wait_event(process, "note", text="nobody who has the rest is there at the moment; waiting for somebody")
+        self.share(disk)
+        self.assert_exit(process, DONE)
+        self.assertEqual(len(events(process, "manifest")), 1)
+        self.assert_same(self.there / "disk.img", self.here / "disk.img")
+
+    def test_ctrl_c_and_on(self):
+        sharer = self.sharer()
+        what = (sharer.shared["magnet"], "--no-local")
+        process = self.get(*what, "--limit-down", "300K")
+        wait_until(lambda: (self.there / ".disk.img.shoal-part").exists(), "a piece has arrived")
+        process.signal(signal.SIGINT)
+        self.assert_exit(process, INTERRUPTED)
+        self.assertIn("run this again", process.stderr)
+        self.assertEqual(process.stdout, [])
+        self.assertEqual(leftovers(self.there), [".disk.img.shoal-journal", ".disk.img.shoal-part"])
+        again = self.got(*what, "--json")
+        held = events(again, "manifest")[0]["held"]
+        self.assertGreater(held, 0)
+        self.assertEqual(len([e for e in events(again, "piece") if e["status"] == "verified"]), 64 - held)
+        self.assertEqual(finished(again)["result"], "done")
+        self.assert_same(self.there / "disk.img", self.here / "disk.img")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,145 @@
+"""`shoal share` and `get` with a `shoal tracker` that stands alone: it keeps what was published, and says who may."""
+
+import json
+import signal
+import unittest
+import urllib.error
+import urllib.request
+
+from support.cases import expanded, for_each
+from support.course import some_bytes
+from support.events import wait_event
+from support.lan import run
+from support.network import enter_fresh_network
+from support.processes import wait_until
+from support.shoal import DISK, DONE, NOTHING_FOUND, REFUSED, USAGE
+from support.verbs import MIB, VerbCase
+
+ELSEWHERE = "203.0.113.5"  # an address of no local network
+
+
+def setUpModule():
+    enter_fresh_network()
+    run("ip", "address", "add", f"{ELSEWHERE}/32", "dev", "lo")
+
+
+class TrackerCase(VerbCase):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.write("disk.img", some_bytes(MIB))
+
+    def ask(self, tracker, path, method="GET"):
+        """(status, body) of an HTTP answer."""
+        request = urllib.request.Request(f"http://{tracker.at}{path}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def shares(self, tracker):
+        return {share["name"]: share for share in json.loads(self.ask(tracker, "/shares")[1])}
+
+    def end(self, process, number=signal.SIGTERM):
+        process.signal(number)
+        self.assert_exit(process, DONE)
+
+
+@expanded
+class Standing(TrackerCase):
+    def test_sharers_publish_at_the_one_that_is_there(self):
+        self.tracker()
+        sharer = self.share(self.disk)
+        self.assertEqual(sharer.shared["tracker"], "127.0.0.1:8000")
+        self.assertFalse(sharer.shared["is_tracker"])
+        self.got()
+        self.assert_same(self.there / "disk.img", self.disk)
+
+    @for_each(asked_to_end=signal.SIGTERM, ctrl_c=signal.SIGINT)
+    def test_shares_and_swarms_outlive_a_restart(self, number):
+        """Somebody gets the share before anybody has announced himself again."""
+        tracker = self.tracker()
+        self.share(self.disk)
+        wait_until(lambda: self.shares(tracker)["disk.img"]["seeds"] == 1, "the sharer has announced itself")
+        self.end(tracker, number)
+        tracker = self.tracker()
+        self.assertEqual(self.shares(tracker)["disk.img"]["seeds"], 1)
+        self.got("disk.img")
+        self.assert_same(self.there / "disk.img", self.disk)
+
+    def test_state_has_its_folder(self):
+        tracker = self.tracker("--state", self.root / "state")
+        self.share(self.disk)
+        self.end(tracker)
+        self.assertTrue(any((self.root / "state").iterdir()))
+        self.assertEqual(self.shares(self.tracker()), {})
+
+    def test_state_that_cannot_be_read_is_told(self):
+        (self.root / "state").write_bytes(b"a file")
+        process = self.verb("tracker", "--state", self.root / "state")
+        self.assert_exit(process, DISK)
+        self.assertIn(str(self.root / "state"), process.stderr)
+
+    def test_a_port_that_is_taken_is_told(self):
+        self.tracker()
+        process = self.verb("tracker")
+        self.assert_exit(process, USAGE)
+        for word in ("8000", "--port"):
+            self.assertIn(word, process.stderr)
+
+    def test_it_knows_who_is_getting_what(self):
+        tracker = self.tracker()
+        self.share(self.disk)
+        slow = self.get("disk.img", "--limit-down", "200K", "--json")
+        wait_event(slow, "piece", status="verified")
+        wait_until(lambda: self.shares(tracker)["disk.img"]["leechers"] == 1, "one is getting it")
+        slow.signal(signal.SIGINT)
+        slow.wait()
+        wait_until(lambda: self.shares(tracker)["disk.img"]["leechers"] == 0, "nobody is getting it")
+
+    def test_without_it_the_link_is_enough(self):
+        tracker = self.tracker()
+        sharer = self.share(self.disk)
+        self.end(tracker)
+        self.got(sharer.shared["magnet"])
+        self.assert_same(self.there / "disk.img", self.disk)
+        self.assert_alive(sharer)
+
+
+class Publishing(TrackerCase):
+    """From an address that belongs to no local network."""
+
+    def setUp(self):
+        super().setUp()
+        self.token = self.write("token", b"s3cret\n", self.root)
+        self.wrong = self.write("wrong", b"guess\n", self.root)
+
+    def refused(self, tracker, *arguments):
+        process = self.verb("share", self.disk, "--tracker", tracker.at, "--bind", ELSEWHERE, *arguments)
+        self.assert_exit(process, NOTHING_FOUND, REFUSED)
+        self.assertIn("token", process.stderr)
+        self.assertEqual(self.shares(tracker), {})
+
+    def test_a_token_is_needed_and_enough(self):
+        tracker = self.tracker("--bind", ELSEWHERE, "--token-file", self.token)
+        self.refused(tracker)
+        self.refused(tracker, "--token-file", self.wrong)
+        sharer = self.share(self.disk, "--tracker", tracker.at, "--bind", ELSEWHERE, "--token-file", self.token)
+        self.assertEqual(sharer.shared["tracker"], tracker.at)
+        self.got("disk.img", "--tracker", tracker.at, "--bind", ELSEWHERE)
+        self.assert_same(self.there / "disk.img", self.disk)
+
+    def test_without_one_only_the_local_network_may(self):
+        tracker = self.tracker("--bind", ELSEWHERE)
+        self.refused(tracker, "--token-file", self.token)
+        self.assertEqual(self.ask(tracker, "/shares/disk.img.torrent", "DELETE")[0], 403)
+
+    def test_a_token_file_has_to_be_there(self):
+        for verb in (("tracker",), ("share", self.disk)):
+            process = self.verb(*verb, "--token-file", "nowhere")
+            self.assert_exit(process, USAGE)
+            self.assertIn("nowhere", process.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,337 @@
+"""`shoal share` on one side, `shoal get` on the other: all that can be asked for, and all that can be sent."""
+
+import json
+import os
+import signal
+import unittest
+import urllib.parse
+import urllib.request
+
+from support import bencode
+from support.cases import expanded, for_each
+from support.course import some_bytes
+from support.events import events, wait_event
+from support.network import enter_fresh_network
+from support.processes import wait_until
+from support.shoal import DISK, DONE, INTERRUPTED, USAGE
+from support.verbs import MIB, VerbCase, finished, peer_of
+
+NAMES = {  # contents of a folder whose names are not all simple
+    "plain.txt": b"plain\n",
+    "empty": b"",
+    "deep/er/empty too": b"",
+    "deep/er/big": some_bytes(300_000),
+    "ä ö/ü – 統.txt": some_bytes(20_000, 2),
+    "100% & more?#+.txt": b"%41",
+    "-dash": some_bytes(1, 3),
+    "a'b\"c": b"quotes",
+    "z" * 200: b"long",
+}
+
+
+def setUpModule():
+    enter_fresh_network()
+
+
+class OneFile(VerbCase):
+    sharing = ()
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.write("disk.img", some_bytes(MIB + 17))
+        self.sharer = self.share(self.disk, *self.sharing)
+        self.what = (self.sharer.shared["magnet"], "--no-local")  # without looking for trackers first
+
+    def torrent_url(self):
+        return f"http://{self.sharer.shared['tracker']}/shares/disk.img.torrent"
+
+    def torrent_file(self):
+        with urllib.request.urlopen(self.torrent_url(), timeout=5) as answer:
+            return self.write("some.torrent", answer.read(), self.there)
+
+
+class ByWhat(OneFile):
+    def test_it_is_got_by_whatever_leads_to_it(self):
+        shared = self.sharer.shared
+        self.get_all(
+            nothing=(),
+            name=("disk.img",),
+            name_and_tracker=("disk.img", "--tracker", shared["tracker"]),
+            magnet_link=(shared["magnet"],),
+            info_hash_alone=("magnet:?xt=urn:btih:" + shared["info_hash"],),
+            torrent_file=(self.torrent_file(),),
+            url_of_a_torrent=(self.torrent_url(),),
+        )
+
+    def test_nobody_needs_to_be_looked_for(self):
+        self.get_all(
+            magnet_link=(self.sharer.shared["magnet"], "--no-local"),
+            info_hash_and_peer=("magnet:?xt=urn:btih:" + self.sharer.shared["info_hash"], *peer_of(self.sharer)),
+            torrent_file_and_peer=(self.torrent_file(), *peer_of(self.sharer)),
+        )
+
+    def get_all(self, **ways):
+        """At the same time, each to a folder of its own."""
+        running = {}
+        for way, what in ways.items():
+            (self.there / way).mkdir()
+            running[way] = self.get(*what, cwd=self.there / way)
+        for way, process in running.items():
+            with self.subTest(way):
+                self.assert_exit(process, DONE)
+                self.assertEqual(process.stdout, ["./disk.img"])
+                self.assert_same(self.there / way / "disk.img", self.disk)
+
+    def test_what_is_there_is_not_fetched_again(self):
+        self.got()
+        again = self.got("--json")
+        self.assertEqual(events(again, "manifest")[0]["held"], self.sharer.shared["pieces"])
+        self.assertEqual(events(again, "piece"), [])
+        self.assert_same(self.there / "disk.img", self.disk)
+
+    def test_a_torrent_that_somebody_else_made(self):
+        """--data says where its files lie; the name there is not the torrent's."""
+        content = self.disk.read_bytes()
+        info = {"length": len(content), "name": "other.img", "piece length": 1 << 15}
+        torrent = bencode.encode({"info": info | {"pieces": bencode.piece_hashes(content, 1 << 15)}})
+        path = self.write("other.torrent", torrent)
+        self.share(path, "--data", self.disk)
+        self.got("other.img")
+        self.assert_same(self.there / "other.img", self.disk)
+
+
+@expanded
+class Contents(VerbCase):
+    def exchange(self, path):
+        sharer = self.share(path, "--no-local")
+        self.got(sharer.shared["magnet"], "--no-local")
+        self.assert_same(self.there / path.name, path)
+
+    def test_a_folder_keeps_what_is_in_it(self):
+        box = bencode.write_files(self.here / "box – 1", NAMES)
+        (box / "run.sh").write_text("#!/bin/sh\n")
+        (box / "run.sh").chmod(0o755)
+        (box / "deep" / "link").symlink_to("../plain.txt")
+        (box / "up").symlink_to("deep/er/big")
+        self.exchange(box)
+
+    @for_each(empty=b"", one_byte=b"x", a_piece=bytes(1 << 14), equal_pieces=bytes(3 * MIB), odd=some_bytes(70_001))
+    def test_a_file_of_any_size(self, content):
+        self.exchange(self.write("file", content))
+
+    @for_each(
+        odd=".ä ö – 統?a#b&c+d 100%2541", long="n" * 255, like_a_torrent="x.torrent",
+    )
+    def test_a_file_of_any_name(self, name):
+        """By its name, so that the tracker has to understand it, too."""
+        path = self.write(name, b"content of " + name.encode())
+        self.share(path)
+        self.got(name)
+        self.assert_same(self.there / name, path)
+
+    def test_many_small_files(self):
+        self.exchange(bencode.write_files(self.here / "box", {f"{n % 20}/{n}": some_bytes(n, n) for n in range(700)}))
+
+    def test_a_folder_in_which_nothing_has_bytes(self):
+        self.exchange(bencode.write_files(self.here / "box", {"a": b"", "b/c": b""}))
+
+
+@expanded
+class Places(OneFile):
+    sharing = ("--no-local",)
+
+    @for_each(
+        new_name=("film.img", "film.img"),
+        folder=("films", "films/disk.img"),
+        folder_with_a_slash=("films/", "films/disk.img"),
+        name_in_a_folder=("films/film.img", "films/film.img"),
+        here=(".", "disk.img"),
+    )
+    def test_output_says_where(self, case):
+        output, path = case
+        (self.there / "films").mkdir()
+        process = self.got(*self.what, "--output", output)
+        self.assert_same(self.there / path, self.disk)
+        self.assertEqual([os.path.normpath(line) for line in process.stdout], [path])
+
+    @for_each(folder="films/", parent="films/film.img")
+    def test_no_folder_is_made_for_it(self, output):
+        process = self.got(*self.what, "--output", output, wants=USAGE)
+        self.assertIn("make it first", process.stderr)
+        self.assertEqual(list(self.there.iterdir()), [])
+
+    def test_standard_output(self):
+        result = self.there / "piped"
+        with self.prefixed(["sh", "-c", 'exec "$@" >piped', "sh"]):
+            self.got(*self.what, "--stdout", "--quiet")
+        self.assertTrue(result.read_bytes() == self.disk.read_bytes())
+        self.assertEqual(list(self.there.iterdir()), [result])
+
+    def test_a_folder_can_be_given_another_name(self):
+        box = bencode.write_files(self.here / "box", NAMES)
+        sharer = self.share(box, "--no-local")
+        self.got(sharer.shared["magnet"], "--no-local", "--output", "crate")
+        self.assert_same(self.there / "crate", box)
+        self.assertFalse((self.there / "box").exists())
+
+
+@expanded
+class Parts(VerbCase):
+    """Some of the files of a folder."""
+
+    def setUp(self):
+        super().setUp()
+        sizes = {"a.iso": 50_000, "b.txt": 100, "docs/c.txt": 70_000, "docs/more/d.txt": 9, "e.iso": 40_000}
+        self.files = {path: some_bytes(size, size) for path, size in sizes.items()}
+        self.box = bencode.write_files(self.here / "box", self.files)
+        self.sharer = self.share(self.box, "--no-local")
+        self.what = (self.sharer.shared["magnet"], "--no-local")
+
+    def assert_there(self, *paths):
+        there = {path: content for path, content in self.files.items() if path in paths}
+        found = {str(p.relative_to(self.there / "box")): p for p in (self.there / "box").rglob("*") if p.is_file()}
+        self.assertEqual(sorted(found), sorted(there))
+        for path, content in there.items():
+            self.assertTrue(found[path].read_bytes() == content, path)
+
+    @for_each(
+        by_ending=(["*.iso"], ["a.iso", "e.iso"]),
+        by_folder=(["docs/**"], ["docs/c.txt", "docs/more/d.txt"]),
+        by_path=(["docs/more/d.txt"], ["docs/more/d.txt"]),
+        several=(["a.iso", "b.txt"], ["a.iso", "b.txt"]),
+    )
+    def test_only_what_is_selected_is_written(self, case):
+        patterns, paths = case
+        process = self.got(*self.what, "--json", *(option for pattern in patterns for option in ("--select", pattern)))
+        self.assert_there(*paths)
+        self.assertLess(len(events(process, "piece")), self.sharer.shared["pieces"])
+
+    def test_more_can_be_selected_later(self):
+        """While it is unfinished: what is there already is kept, and what is no longer wanted goes."""
+        process = self.get(*self.what, "--select", "a.iso", "--select", "e.iso", "--json", "--limit-down", "50K")
+        wait_event(process, "piece", status="verified")
+        process.signal(signal.SIGINT)
+        self.assert_exit(process, INTERRUPTED)
+        again = self.got(*self.what, "--select", "a.iso", "--select", "docs/c.txt", "--json")
+        self.assertGreater(events(again, "manifest")[0]["held"], 0)
+        self.assert_there("a.iso", "docs/c.txt")
+
+    def test_what_was_finished_is_not_added_to(self):
+        self.got(*self.what, "--select", "a.iso")
+        process = self.got(*self.what, "--select", "docs/c.txt", wants=DISK)
+        self.assertIn("docs/c.txt is missing in it", process.stderr)
+        self.assert_there("a.iso")
+
+
+class Ways(OneFile):
+    sharing = ("--no-local",)
+
+    def test_in_order(self):
+        process = self.got(*self.what, "--sequential", "--json")
+        order = [event["piece"] for event in events(process, "piece") if event["status"] == "verified"]
+        self.assertEqual(sorted(order), list(range(self.sharer.shared["pieces"])))
+        # One whose check takes long is overtaken, but on average they come where they belong.
+        self.assertLess(sum(abs(piece - at) for at, piece in enumerate(order)) / len(order), 5)
+
+    def test_limits_hold_in_both_directions(self):
+        """Both at once: half the file's size per second; a bucket of a second may be full at the beginning."""
+        limited = self.share(self.disk, "--no-local", "--limit-up", str(MIB // 2))
+        slow_taker = self.get(*self.what, "--json", "--limit-down", str(MIB // 2))
+        slow_giver = self.get(limited.shared["magnet"], "--no-local", "--json", "--output", "second.img")
+        for process in (slow_taker, slow_giver):
+            self.assert_exit(process, DONE)
+            took = finished(process)["seconds"]
+            self.assertGreater(took, 0.9)
+            self.assertLess(took, 8)
+        self.assert_same(self.there / "disk.img", self.disk)
+
+    def test_who_seeds_gives_to_others(self):
+        giver = self.get(*self.what, "--seed", "--json", "--port", "7001")
+        wait_event(giver, "note", text="disk.img is complete; giving it to others")
+        self.sharer.signal(signal.SIGINT)
+        self.assert_exit(self.sharer, DONE)
+        (self.there / "second").mkdir()
+        link = self.what[0].split("&")[0]
+        self.got(link, "--no-local", "--peer", "127.0.0.1:7001", "--output", "second")
+        self.assert_same(self.there / "second" / "disk.img", self.disk)
+        giver.signal(signal.SIGINT)
+        self.assert_exit(giver, DONE)
+        self.assertEqual(finished(giver)["result"], "done")
+
+    def test_seeding_ends_after_a_time(self):
+        process = self.got(*self.what, "--seed-for", "0.3s", "--json")
+        (done,) = [event for event in events(process, "note") if "is complete" in event["text"]]
+        self.assertGreaterEqual(finished(process)["seconds"] - done["seconds"], 0.3)
+
+    def test_seeding_ends_when_enough_was_given(self):
+        giver = self.get(*self.what, "--ratio", "1", "--port", "7001", "--json")
+        wait_event(giver, "note", text="disk.img is complete; giving it to others")
+        link = self.what[0].split("&")[0]
+        self.got(link, "--no-local", "--peer", "127.0.0.1:7001", "--output", "second.img")
+        self.assert_exit(giver, DONE)
+
+
+class Told(OneFile):
+    def test_every_line_of_json_is_an_event(self):
+        process = self.got("--json")
+        told = [json.loads(line) for line in process.stdout]
+        names = [event["event"] for event in told]
+        for name in ("tracker_found", "manifest", "source", "piece", "finished"):
+            self.assertIn(name, names)
+        self.assertEqual(names[-1], "finished")
+        end = {"event": "finished", "result": "done", "exit_code": 0, "path": "./disk.img", "message": "got disk.img"}
+        self.assertEqual(told[-1], end | {"seconds": told[-1]["seconds"]})
+        self.assertEqual(process.stderr, "")
+
+    def test_quiet_says_where_it_is_and_nothing_else(self):
+        process = self.got("--quiet")
+        self.assertEqual((process.stdout, process.stderr), (["./disk.img"], ""))
+
+    def test_what_a_person_reads(self):
+        process = self.got()
+        self.assertEqual(process.stdout, ["./disk.img"])
+        for line in process.stderr.splitlines():
+            # Connections that come and go are no news.
+            for word in ("given up", "will try again", "connected already"):
+                self.assertNotIn(word, line)
+        self.assertRegex(process.stderr, r"disk\.img: 1\.0 MiB in \d+\.\d\d s \(.*/s\) from 1 peer\n")
+
+    def test_what_a_sharer_says(self):
+        sharer = self.verb("share", self.write("other.img", b"x"))
+        link = sharer.wait_matching(lambda line: line.startswith("magnet:?xt=urn:btih:"), "magnet link")
+        self.assertEqual(urllib.parse.parse_qs(link.partition("?")[2])["dn"], ["other.img"])
+        wait_until(lambda: "Ctrl-C ends it" in sharer.stderr, "it says how it ends")
+        self.assertIn("shoal get", sharer.stderr)
+        self.got("other.img")
+        wait_until(lambda: "127.0.0.1 has everything now" in sharer.stderr, "it says who has got it")
+        sharer.signal(signal.SIGINT)
+        self.assert_exit(sharer, DONE)
+        self.assertIn("other.img: 1 B given", sharer.stderr)
+
+    def test_list(self):
+        self.share(bencode.write_files(self.here / "box", NAMES))
+        process = self.verb("list", "--json")
+        self.assert_exit(process, DONE)
+        shares = {event["name"]: event for event in events(process, "share")}
+        self.assertEqual(sorted(shares), ["box", "disk.img"])
+        self.assertEqual(shares["disk.img"]["size"], MIB + 17)
+        self.assertEqual(shares["disk.img"]["info_hash"], self.sharer.shared["info_hash"])
+        self.assertEqual(shares["box"]["files"], len(NAMES))
+        readable = self.verb("list", "--tracker", self.sharer.shared["tracker"])
+        self.assert_exit(readable, DONE)
+        self.assertEqual(len(readable.stdout), 2)
+        self.assertTrue(any(line.startswith("disk.img ") and "1.0 MiB" in line for line in readable.stdout))
+
+    def test_the_second_sharer_of_a_host_uses_the_firsts_tracker(self):
+        second = self.share(self.write("other.img", some_bytes(50_000)))
+        self.assertTrue(self.sharer.shared["is_tracker"])
+        self.assertFalse(second.shared["is_tracker"])
+        self.assertEqual(second.shared["tracker"], self.sharer.shared["tracker"])
+        self.got("other.img")
+        self.got("disk.img")
+        self.assert_same(self.there / "other.img", self.here / "other.img")
+        self.assert_same(self.there / "disk.img", self.disk)
+
+
+if __name__ == "__main__":
+    unittest.main()
