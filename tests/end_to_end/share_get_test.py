@@ -208,7 +208,9 @@ class Parts(VerbCase):
 
     def test_more_can_be_selected_later(self):
         """While it is unfinished: what is there already is kept, and what is no longer wanted goes."""
-        process = self.get(*self.what, "--select", "a.iso", "--select", "e.iso", "--json", "--limit-down", "50K")
+        # In order: the first piece is one of a.iso.
+        slowly = ("--sequential", "--json", "--limit-down", "50K")
+        process = self.get(*self.what, "--select", "a.iso", "--select", "e.iso", *slowly)
         wait_event(process, "piece", status="verified")
         process.signal(signal.SIGINT)
         self.assert_exit(process, INTERRUPTED)

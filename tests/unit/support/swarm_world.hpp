@@ -232,8 +232,8 @@ class SwarmWorld {
       for (const auto& host : world_.hosts_) {
         for (const auto& [socket, group] : host->sockets_) {
           if (group != datagram.to) continue;
-          host->later([host = host.get(), socket = socket, from = listening_.address, bytes = datagram.bytes] {
-            host->feed(seam::DatagramArrived{socket, {from, 6771}, host->listening_.address, bytes});
+          host->later([host = host.get(), to = socket, from = listening_.address, bytes = datagram.bytes] {
+            host->feed(seam::DatagramArrived{to, {from, 6771}, host->listening_.address, bytes});
           });
         }
       }
