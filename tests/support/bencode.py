@@ -40,7 +40,7 @@ def _decode(data, at):
             items.append(item)
         if kind == b"l":
             return items, at + 1
-        return {key.decode(): item for key, item in zip(items[::2], items[1::2])}, at + 1
+        return {key.decode(errors="surrogateescape"): item for key, item in zip(items[::2], items[1::2])}, at + 1
     colon = data.index(b":", at)
     end = colon + 1 + int(data[at:colon])
     if end > len(data):

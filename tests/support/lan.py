@@ -34,6 +34,10 @@ class Host:
     def run(self, *command):
         run(*self.prefix, *command)
 
+    def join_multicast(self):
+        """For programs that leave it to the routes where multicast goes."""
+        self.run("ip", "route", "add", "224.0.0.0/4", "dev", "card1")
+
 
 class Switch:
     """One network of 256 addresses: hosts with a card in it hear each other's broadcasts."""
@@ -57,3 +61,25 @@ class Switch:
         run("ip", "link", "set", port, "master", self.name, "up")
         host.run("ip", "address", "add", f"{ip}/24", "broadcast", "+", "dev", card)
         host.run("ip", "link", "set", card, "up")
+
+
+class Lan:
+    """A switch whose hosts are numbered from 1, and the test itself in it, at `here`.
+
+    A host's address is in its `ip`. There is no route to anywhere else.
+    """
+
+    def __init__(self, case, network="10.79.0"):
+        self.case = case
+        self.network = network
+        self.here = f"{network}.254"
+        self.hosts = []
+        self.switch = Switch(case)
+        run("ip", "address", "add", f"{self.here}/24", "broadcast", "+", "dev", self.switch.name)
+
+    def add_host(self):
+        host = Host(self.case)
+        self.hosts.append(host)
+        host.ip = f"{self.network}.{len(self.hosts)}"
+        self.switch.connect(host, host.ip)
+        return host
