@@ -17,14 +17,14 @@ namespace {
 
 constexpr int kStatusOk = 200;
 constexpr int kStatusPartialContent = 206;
+constexpr base::Duration kBufferRetry = std::chrono::milliseconds(50);
+
 bool is_lacking(int status) {
   constexpr int kNotFound = 404;
   constexpr int kGone = 410;
   constexpr int kRangeNotSatisfiable = 416;
   return status == kNotFound || status == kGone || status == kRangeNotSatisfiable;
 }
-
-constexpr base::Duration kBufferRetry = std::chrono::milliseconds(50);
 
 // Bytes of one file that are bytes of a run.
 struct Part {
