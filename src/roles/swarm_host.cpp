@@ -238,12 +238,15 @@ void SwarmHost::resume_starved(Instant now) {
   }
 }
 
+// One at a time: whoever reads first may take all tokens there are, and has to wait behind the others then.
 void SwarmHost::resume_held_back() {
-  for (const swarm::SourceId source : std::exchange(held_back_, {})) {
-    SwarmLink* link = context_.links.find(source);
+  while (!held_back_.empty()) {
+    SwarmLink* link = context_.links.find(held_back_.front());
+    held_back_.pop_front();
     if (link == nullptr) continue;
     link->is_held_back = false;
     context_.actions.emplace_back(seam::ResumeReading{link->conn});
+    return;
   }
 }
 

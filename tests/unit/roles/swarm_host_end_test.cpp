@@ -210,6 +210,29 @@ TEST(SwarmHostEnd, KeepsToItsLimitOfTaking) {
   EXPECT_LT(seconds_since(began, world), 23);
 }
 
+TEST(SwarmHostEnd, WhoUsesUpTheLimitOfTakingKeepsNobodyElseFromBeingHeard) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 8'000'000});
+  Host& first = world.add("10.0.0.1:6000");
+  Host& second = world.add("10.0.0.2:6000");
+  Host& getter = world.add("10.0.0.3:6000");
+  boot_seed(first, shared);
+  auto options = download_from(getter, shared, {first.listening()});
+  options.limit_down_bytes_per_s = 400'000;
+  boot(getter, std::move(options));
+  world.run_for(5s);
+  shared.give_all(second);
+  auto giving = download_from(second, shared, {getter.listening()});
+  giving.gives_after_done = true;
+  boot(second, std::move(giving));
+  world.run_for(8s);
+  std::size_t by_second = 0;
+  for (const auto& trace : getter.traces<seam::PieceTrace>()) {
+    by_second += trace.what == seam::PieceTrace::What::verified && trace.source.address == second.listening().address;
+  }
+  EXPECT_GT(by_second, 5u);
+}
+
 TEST(SwarmHostEnd, AVerySlowLimitLosesNoPeer) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 500'000});
