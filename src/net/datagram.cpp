@@ -151,7 +151,9 @@ std::expected<base::Endpoint, int> Datagrams::open_own(const seam::OpenDatagram&
   UniqueFd socket = make_socket(SOCK_DGRAM);
   if (!socket.is_open()) return std::unexpected(errno);
   set_option(socket.get(), SOL_SOCKET, SO_BROADCAST, 1);
-  return bind_and_insert(open.socket, std::move(socket), {.address = open.local, .port = 0});
+  // Where others speak first they are answered from the address they know.
+  if (open.port != 0) set_option(socket.get(), IPPROTO_IP, IP_PKTINFO, 1);
+  return bind_and_insert(open.socket, std::move(socket), {.address = open.local, .port = open.port});
 }
 
 std::expected<base::Endpoint, int> Datagrams::open_group(const seam::OpenDatagram& open) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
+
+#include "wire/utp.hpp"
 
 namespace shoal::roles {
 
@@ -42,6 +45,9 @@ void SwarmSearch::start(std::vector<std::vector<std::string>> tracker_tiers, Ins
       },
       rng_.fork());
   announcer_->start(status_(), now);
+  is_utp_refused_ = true;
+  context_.actions.emplace_back(seam::OpenDatagram{
+      .socket = seam::kUtpSocket, .local = options.listening.address, .port = options.listening.port});
   start_local(now);
   collect(now);
 }
@@ -87,6 +93,7 @@ void SwarmSearch::stop(Instant now) {
     local_.reset();
   }
   if (!announcer_) return;
+  if (std::exchange(is_utp_refused_, false)) context_.actions.emplace_back(seam::CloseDatagram{seam::kUtpSocket});
   announcer_->on_status(status_());
   announcer_->stop(now);
   collect(now);
@@ -97,6 +104,13 @@ bool SwarmSearch::is_stopped() const {
 }
 
 bool SwarmSearch::on_event(const seam::Event& event, Instant now) {
+  const auto* datagram = std::get_if<seam::DatagramArrived>(&event);
+  if (datagram != nullptr && datagram->socket == seam::kUtpSocket) {
+    if (auto refusal = wire::refuse_utp(datagram->bytes)) {
+      context_.actions.emplace_back(seam::SendDatagram{seam::kUtpSocket, datagram->from, std::move(*refusal)});
+    }
+    return true;
+  }
   const bool is_ours = (announcer_ && announcer_->on_event(event, now)) || (local_ && local_->on_event(event, now));
   if (is_ours) collect(now);
   return is_ours;

@@ -1,5 +1,6 @@
 // The finding half of a swarm host: trackers, local discovery, peer exchange and addresses a user named all end in one
-// peer book, which says whom to dial next. Used by SwarmHost, which dials and tells how that went.
+// peer book, which says whom to dial next. Used by SwarmHost, which dials and tells how that went. It also sends those
+// who come by uTP to TCP.
 //
 // Always holds: nothing is asked of the local network, taken from or given to exchange for a private torrent (BEP 27);
 // our own addresses are never dialled; each peer hears news of the others at most once in kExchangeEvery.
@@ -40,7 +41,7 @@ class SwarmSearch {
   void stop(base::Instant now);
   [[nodiscard]] bool is_stopped() const;
 
-  // True when the event was for a tracker or for local discovery.
+  // True when the event was for a tracker, for local discovery or by uTP.
   bool on_event(const seam::Event& event, base::Instant now);
   void on_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Instant> next_deadline() const;
@@ -69,6 +70,7 @@ class SwarmSearch {
   std::optional<swarm::PeerBook> book_;  // always there; made anew by become_private()
   std::optional<swarm::Announcer> announcer_;
   std::optional<discovery::LocalPeers> local_;
+  bool is_utp_refused_ = false;  // and its socket open
   std::vector<base::Endpoint> tracker_peers_;
   std::optional<base::Instant> next_news_;  // no link's tell_at is earlier
 };

@@ -56,12 +56,14 @@ struct ResumeReading {
 };
 
 // --- UDP ---
-// Bound to `local` and an ephemeral port; broadcast allowed. With a group: on its port, which others may share, hearing
-// what is sent to the group on the interface of `local`; what is sent to it goes out there with a TTL of 1.
+// Bound to `local` and `port` (0: an ephemeral one); broadcast allowed. With a group: on its port, which others may
+// share, hearing what is sent to the group on the interface of `local`; what is sent to it goes out there with a TTL
+// of 1.
 struct OpenDatagram {
   SocketId socket;
   base::Ipv4Address local;
   std::optional<base::Endpoint> group = {};
+  std::uint16_t port = 0;
 };
 struct SendDatagram {  // lost silently when the network refuses it
   SocketId socket;

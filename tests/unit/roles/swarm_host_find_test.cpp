@@ -4,6 +4,7 @@
 
 #include "unit/support/swarm_hosts.hpp"
 #include "wire/tracker_messages.hpp"
+#include "wire/utp.hpp"
 
 namespace shoal::testing {
 namespace {
@@ -137,6 +138,26 @@ TEST(SwarmHostFind, TwoHostsFindEachOtherOnTheLocalNetworkWithinASecond) {
   EXPECT_EQ(getter.open_datagrams, 0u);
 }
 
+// Programs that try uTP first would wait for seconds, or for ever.
+TEST(SwarmHostFind, WhoComesByUtpIsRefusedAtOnce) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  boot_seed(seed, shared);
+  world.run_for(1s);
+  const base::Endpoint stranger = *base::Endpoint::parse("10.0.0.9:51413");
+  const base::Bytes hello = base::ByteWriter().u8(0x41).u8(0).u16(0x1234).zeros(12).u16(7).zeros(2).take();
+  const auto arrive = [&](const base::Bytes& bytes) {
+    seed.hear({seam::kUtpSocket, stranger, seed.listening().address, bytes});
+    world.run_for(1s);
+  };
+  arrive(hello);
+  arrive(base::Bytes(20));
+  ASSERT_EQ(seed.own_datagrams.size(), 1u);
+  EXPECT_EQ(seed.own_datagrams[0].to, stranger);
+  EXPECT_EQ(seed.own_datagrams[0].bytes, *wire::refuse_utp(hello));
+}
+
 TEST(SwarmHostFind, HostsThatKnowOneInTheMiddleLearnOfEachOther) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 4'000'000});
@@ -197,7 +218,7 @@ TEST(SwarmHostFind, StopsLookingLocallyOnceItLearnsThatTheTorrentIsPrivate) {
   options.torrent.reset();
   boot(getter, std::move(options));
   ASSERT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 60s));
-  EXPECT_EQ(getter.open_datagrams, 0u);
+  EXPECT_EQ(getter.open_groups, 0u);
   const int before = world.datagrams;
   auto looking = options_for(other, shared);
   looking.torrent.reset();

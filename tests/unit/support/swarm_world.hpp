@@ -84,6 +84,13 @@ class SwarmWorld {
     std::optional<std::uint64_t> disk_room_bytes;         // of what is stored from now on
     std::set<base::Sha1Hash> hidden;                      // has them, but cannot find them when asked
     std::size_t open_datagrams = 0;
+    std::size_t open_groups = 0;                    // those of them that are for multicast
+    std::vector<seam::SendDatagram> own_datagrams;  // sent from the others; nobody hears them
+
+    // Comes from somebody who is not in this world.
+    void hear(seam::DatagramArrived datagram) {
+      later([this, datagram = std::move(datagram)] { feed(datagram); });
+    }
 
    private:
     friend class SwarmWorld;
@@ -221,13 +228,16 @@ class SwarmWorld {
     }
     void on(seam::OpenDatagram& open) {
       ++open_datagrams;
+      if (open.group) ++open_groups;
       sockets_[open.socket] = open.group;
     }
     void on(seam::CloseDatagram& close) {
       --open_datagrams;
+      if (sockets_.at(close.socket)) --open_groups;
       sockets_.erase(close.socket);
     }
     void on(seam::SendDatagram& datagram) {
+      if (!sockets_.at(datagram.socket)) return own_datagrams.push_back(datagram);
       ++world_.datagrams;
       for (const auto& host : world_.hosts_) {
         for (const auto& [socket, group] : host->sockets_) {
