@@ -51,7 +51,8 @@ wire::AnnounceRequest request_of(std::size_t peer, const std::vector<base::Sha1H
   wire::AnnounceRequest request{.info_hash = hashes[peer % hashes.size()],
                                 .port = static_cast<std::uint16_t>(1024 + peer),
                                 .left = peer % 4 == 0 ? 0u : 1000u,
-                                .key = static_cast<std::uint32_t>(peer + 1)};
+                                .key = static_cast<std::uint32_t>(peer + 1),
+                                .peers_wanted = 50};
   const std::string id = fmt::format("-XX0001-{:012}", peer);
   std::ranges::copy(base::view_of(id), request.peer_id.begin());
   return request;

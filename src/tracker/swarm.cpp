@@ -87,13 +87,6 @@ const Swarm::Member* Swarm::find(const wire::PeerId& peer_id, std::uint32_t key)
   return member.about.peer_id == peer_id && member.key == key ? &member : nullptr;
 }
 
-const Swarm::Member* Swarm::next_younger(const Member& member) const {
-  const auto found = places_.find(member.about.endpoint);
-  SHOAL_CHECK(found != places_.end());
-  const Place younger = slots_[found->second].younger;
-  return younger == kNobody ? nullptr : &slots_[younger].member;
-}
-
 void Swarm::count(const Member& member, bool is_there) {
   const std::uint32_t seed = member.about.is_seed() ? 1 : 0;
   seeds_ = is_there ? seeds_ + seed : seeds_ - seed;

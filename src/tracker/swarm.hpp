@@ -60,8 +60,11 @@ class Swarm {
   [[nodiscard]] const Member* find(const wire::PeerId& peer_id, std::uint32_t key) const;
   // Who has been silent the longest; null when the swarm is empty.
   [[nodiscard]] const Member* oldest() const { return oldest_ == kNobody ? nullptr : &slots_[oldest_].member; }
-  // Who spoke next; null behind the youngest.
-  [[nodiscard]] const Member* next_younger(const Member& member) const;
+  // All of them, the longest silent first.
+  template <typename Look>
+  void visit_by_age(Look look) const {
+    for (Place place = oldest_; place != kNobody; place = slots_[place].younger) look(slots_[place].member);
+  }
   [[nodiscard]] const Member& at(std::size_t place) const { return slots_[place].member; }  // place < size()
 
   [[nodiscard]] std::size_t size() const { return slots_.size(); }

@@ -63,9 +63,7 @@ SwarmStateWriter::SwarmStateWriter(base::Instant now) : now_(now) {
 
 void SwarmStateWriter::add(const base::Sha1Hash& info_hash, std::uint32_t downloads, const Swarm& swarm) {
   base::ByteWriter members;
-  for (const Swarm::Member* member = swarm.oldest(); member != nullptr; member = swarm.next_younger(*member)) {
-    append(members, *member, now_);
-  }
+  swarm.visit_by_age([&](const Swarm::Member& member) { append(members, member, now_); });
   writer_.begin_list().string(base::ByteView(info_hash.bytes)).integer(downloads);
   writer_.string(base::ByteView(members.take())).end();
 }

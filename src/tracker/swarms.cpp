@@ -246,6 +246,7 @@ wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request,
   const std::size_t wanted = std::min(request.peers_wanted.value_or(kPeersWantedUsually), kPeersGivenMax);
   const std::size_t count = entry.swarm.size();
   const std::size_t looks = std::min(count, kPeersLookedAtMax);
+  const bool wants_ids = !request.is_compact && !request.omits_peer_ids;
   std::size_t place = rng_.below(count);  // the asker is there
   reply.peers.reserve(std::min(wanted, looks));
   for (std::size_t i = 0; i < looks && reply.peers.size() < wanted; ++i, place = place + 1 == count ? 0 : place + 1) {
@@ -255,8 +256,7 @@ wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request,
     if (request.left == 0 && about.is_seed()) continue;
     const Endpoint told = course::endpoint_for(asker, about.endpoint);
     if (!is_reachable(about.endpoint, told, asker)) continue;
-    reply.peers.push_back(
-        {.endpoint = told, .peer_id = request.omits_peer_ids ? std::nullopt : std::optional(about.peer_id)});
+    reply.peers.push_back({.endpoint = told, .peer_id = wants_ids ? std::optional(about.peer_id) : std::nullopt});
     if (member.ipv6 && asker.address.is_local()) reply.peers6.push_back(*member.ipv6);
   }
   return reply;

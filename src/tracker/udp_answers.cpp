@@ -43,7 +43,7 @@ std::optional<base::Bytes> UdpAnswers::answer(base::ByteView datagram, base::End
   if (const auto* announce = std::get_if<wire::UdpAnnounce>(&*request)) {
     if (!is_good(announce->connection, from, now)) return std::nullopt;
     wire::AnnounceRequest asked = announce->request;
-    asked.peers_wanted = std::min(asked.peers_wanted.value_or(kUdpPeersMax), kUdpPeersMax);
+    if (asked.peers_wanted) asked.peers_wanted = std::min(*asked.peers_wanted, kUdpPeersMax);
     auto reply = swarms_.announce(asked, {from.address, local}, now);
     if (!reply) return wire::encode(wire::UdpReply(wire::UdpFailed{announce->transaction, reply.error()}));
     return wire::encode(wire::UdpReply(wire::UdpAnnounced{announce->transaction, std::move(*reply)}));

@@ -51,9 +51,7 @@ struct Checked {
     EXPECT_EQ(swarm.leechers(), wanted.size() - seeds);
     EXPECT_EQ(swarm.held_bytes(), wanted.size());
     std::vector<Instant> ages;
-    for (const Swarm::Member* one = swarm.oldest(); one != nullptr; one = swarm.next_younger(*one)) {
-      ages.push_back(one->seen);
-    }
+    swarm.visit_by_age([&](const Swarm::Member& member) { ages.push_back(member.seen); });
     EXPECT_EQ(ages.size(), wanted.size());
     EXPECT_TRUE(std::ranges::is_sorted(ages));
   }
