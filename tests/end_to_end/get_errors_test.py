@@ -1,4 +1,4 @@
-"""`shoal get` and `shoal share` that cannot do what they were asked end in time, with the code that fits, and say why."""
+"""`shoal get` and `shoal share` that cannot do what they were asked end in time, with the right code, and say why."""
 
 import os
 import signal

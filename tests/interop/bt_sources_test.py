@@ -1,4 +1,4 @@
-"""A download that takes pieces from a course peer, a BitTorrent peer and a web server at once, none of which has all."""
+"""A download that takes pieces from a course peer, a BitTorrent peer and a web server at once; none of them has all."""
 
 import unittest
 
