@@ -264,8 +264,9 @@ void SimHost::carry_out(seam::CloseDatagram& action) {
 
 void SimHost::carry_out(seam::OpenStore& action) {
   SHOAL_CHECK(store != nullptr);
-  auto held = store->open(action.manifest);
-  on_disk(0, [this, held = std::move(held)] {
+  on_disk(0, [this, manifest = std::move(action.manifest)] {
+    store_broken_ = false;
+    auto held = store->open(manifest);
     if (!held) return store_failed(held.error());
     give(seam::StoreOpened{*held});
   });
