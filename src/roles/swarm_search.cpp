@@ -106,14 +106,20 @@ bool SwarmSearch::is_stopped() const {
 bool SwarmSearch::on_event(const seam::Event& event, Instant now) {
   const auto* datagram = std::get_if<seam::DatagramArrived>(&event);
   if (datagram != nullptr && datagram->socket == seam::kUtpSocket) {
-    if (auto refusal = wire::refuse_utp(datagram->bytes)) {
-      context_.actions.emplace_back(seam::SendDatagram{seam::kUtpSocket, datagram->from, std::move(*refusal)});
-    }
+    on_utp(*datagram, now);
     return true;
   }
   const bool is_ours = (announcer_ && announcer_->on_event(event, now)) || (local_ && local_->on_event(event, now));
   if (is_ours) collect(now);
   return is_ours;
+}
+
+void SwarmSearch::on_utp(const seam::DatagramArrived& datagram, Instant now) {
+  auto refusal = wire::refuse_utp(datagram.bytes);
+  if (!refusal) return;
+  context_.actions.emplace_back(seam::SendDatagram{seam::kUtpSocket, datagram.from, std::move(*refusal)});
+  // Programs listen for TCP on the port they send uTP from.
+  book_->add(datagram.from, PeerOrigin::incoming, now, datagram.from.address);
 }
 
 void SwarmSearch::on_deadline(Instant now) {

@@ -1,6 +1,7 @@
 // The finding half of a swarm host: trackers, local discovery, peer exchange and addresses a user named all end in one
-// peer book, which says whom to dial next. Used by SwarmHost, which dials and tells how that went. It also sends those
-// who come by uTP to TCP.
+// peer book, which says whom to dial next. Used by SwarmHost, which dials and tells how that went. Who comes by uTP is
+// refused and dialled back: some turn to TCP then, others (Transmission 3.00) hang up and come back a quarter of an
+// hour later.
 //
 // Always holds: nothing is asked of the local network, taken from or given to exchange for a private torrent (BEP 27);
 // our own addresses are never dialled; each peer hears news of the others at most once in kExchangeEvery.
@@ -61,6 +62,7 @@ class SwarmSearch {
   void fill_book(base::Instant now);
   void start_local(base::Instant now);
   void collect(base::Instant now);
+  void on_utp(const seam::DatagramArrived& datagram, base::Instant now);
   void tell_news(SwarmLink& link, base::Instant now);
   [[nodiscard]] std::optional<base::Endpoint> listening_of(const SwarmLink& link) const;
 

@@ -94,8 +94,8 @@ class PeerBook::Impl {
       hear_again(*known, origin, now);
       return;
     }
-    const bool is_hearsay = origin == PeerOrigin::tracker || origin == PeerOrigin::exchange;
-    if (is_hearsay && !peer.address.is_loopback() && ports_of(peer.address) >= kPortsPerAddressMax) return;
+    if (origin != PeerOrigin::user && !peer.address.is_loopback() && ports_of(peer.address) >= kPortsPerAddressMax)
+      return;
     const std::uint32_t priority = priority_of(peer);
     const Hope hope{.unlikeliness = ~priority, .endpoint = peer};
     if (!make_room(origin, hope)) return;

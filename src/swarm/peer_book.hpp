@@ -23,7 +23,7 @@ namespace shoal::swarm {
 enum class PeerOrigin : std::uint8_t { user, local, tracker, exchange, incoming };
 inline constexpr std::array<std::size_t, 5> kPeersKnownOf = {250, 250, 2000, 1000, 500};  // by origin
 inline constexpr std::size_t kPeersKnownMax = 4000;
-// Of one address, as trackers and exchange tell: somebody may want us to flood a third party. Not of 127.x.
+// Of one address, unless the user names them: somebody may want us to flood a third party. Not of 127.x.
 inline constexpr std::size_t kPortsPerAddressMax = 64;
 inline constexpr std::size_t kBannedMax = 65'536;                       // then the first is forgiven
 inline constexpr base::Duration kFirstPause = std::chrono::seconds(2);  // doubles with each failure

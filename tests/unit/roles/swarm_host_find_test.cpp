@@ -138,7 +138,9 @@ TEST(SwarmHostFind, TwoHostsFindEachOtherOnTheLocalNetworkWithinASecond) {
   EXPECT_EQ(getter.open_datagrams, 0u);
 }
 
-// Programs that try uTP first would wait for seconds, or for ever.
+const base::Bytes kUtpHello = base::ByteWriter().u8(0x41).u8(0).u16(0x1234).zeros(12).u16(7).zeros(2).take();
+
+// Programs that try uTP first would wait for seconds.
 TEST(SwarmHostFind, WhoComesByUtpIsRefusedAtOnce) {
   SwarmWorld world;
   const SharedTorrent shared;
@@ -146,16 +148,29 @@ TEST(SwarmHostFind, WhoComesByUtpIsRefusedAtOnce) {
   boot_seed(seed, shared);
   world.run_for(1s);
   const base::Endpoint stranger = *base::Endpoint::parse("10.0.0.9:51413");
-  const base::Bytes hello = base::ByteWriter().u8(0x41).u8(0).u16(0x1234).zeros(12).u16(7).zeros(2).take();
   const auto arrive = [&](const base::Bytes& bytes) {
     seed.hear({seam::kUtpSocket, stranger, seed.listening().address, bytes});
     world.run_for(1s);
   };
-  arrive(hello);
+  arrive(kUtpHello);
   arrive(base::Bytes(20));
   ASSERT_EQ(seed.own_datagrams.size(), 1u);
   EXPECT_EQ(seed.own_datagrams[0].to, stranger);
-  EXPECT_EQ(seed.own_datagrams[0].bytes, *wire::refuse_utp(hello));
+  EXPECT_EQ(seed.own_datagrams[0].bytes, *wire::refuse_utp(kUtpHello));
+}
+
+// Transmission 3.00 hangs up when uTP fails, and would try again a quarter of an hour later.
+TEST(SwarmHostFind, WhoComesByUtpIsDialledBack) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  boot(getter, options_for(getter, shared));
+  world.run_for(2s);
+  EXPECT_FALSE(shared.is_whole_at(getter));
+  seed.hear({seam::kUtpSocket, getter.listening(), seed.listening().address, kUtpHello});
+  EXPECT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 10s));
 }
 
 TEST(SwarmHostFind, HostsThatKnowOneInTheMiddleLearnOfEachOther) {

@@ -339,14 +339,15 @@ TEST_F(PeerBookTest, TakesFewPortsOfOneAddressFromHearsay) {
   for (std::uint16_t port = 1; port <= 1000; ++port) {
     book_.add({address("10.0.0.1"), port}, PeerOrigin::tracker, now_);
     book_.add({address("10.0.0.2"), port}, PeerOrigin::exchange, now_);
+    book_.add({address("10.0.0.3"), port}, PeerOrigin::incoming, now_);
   }
-  EXPECT_EQ(book_.known(), 2 * kPortsPerAddressMax);
+  EXPECT_EQ(book_.known(), 3 * kPortsPerAddressMax);
   book_.add(endpoint("10.0.0.1:2000"), PeerOrigin::user, now_);
-  EXPECT_EQ(book_.known(), 2 * kPortsPerAddressMax + 1);
+  EXPECT_EQ(book_.known(), 3 * kPortsPerAddressMax + 1);
   for (std::uint16_t port = 1; port <= 200; ++port) {
     book_.add({Ipv4Address::loopback(), port}, PeerOrigin::tracker, now_);
   }
-  EXPECT_EQ(book_.known(), 2 * kPortsPerAddressMax + 201) << "a whole swarm may be on this host";
+  EXPECT_EQ(book_.known(), 3 * kPortsPerAddressMax + 201) << "a whole swarm may be on this host";
 }
 
 TEST_F(PeerBookTest, CountsAnAddressAsItsStrongestOrigins) {
