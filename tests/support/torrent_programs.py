@@ -129,6 +129,7 @@ class Aria2(_Program):
             "dht-file-path": self.home / "dht.dat",
             "dht-listen-port": 6881,
             "bt-enable-lpd": str(local).lower(),
+            "bt-lpd-interface": self.host.ip,  # it finds none by itself where no route leads everywhere
             "enable-peer-exchange": str(exchange).lower(),
             "max-overall-download-limit": limit_down,
             "max-overall-upload-limit": limit_up,
