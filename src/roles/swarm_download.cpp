@@ -116,9 +116,9 @@ void SwarmDownload::on_run_arrived(SwarmLink& link, swarm::RunArrived&& arrived,
   arrive(link.source, std::move(arrived), link.remote, now);
 }
 
-void SwarmDownload::on_run_released(SwarmLink& link, const Run& run) {
+void SwarmDownload::on_run_released(SwarmLink& link, const Run& run, Instant now) {
   note_answered(link, run.size_bytes);
-  picker_.on_released(link.source, run);
+  picker_.on_released(link.source, run, now);
   asks_everybody_ = true;
 }
 
@@ -218,7 +218,7 @@ void SwarmDownload::ask_web_seeds(Instant now) {
 void SwarmDownload::arrive(SourceId source, swarm::RunArrived&& arrived, Endpoint from, Instant now) {
   if (is_stopped_) return;
   if (is_paused_) {
-    picker_.on_released(source, arrived.part);
+    picker_.on_released(source, arrived.part, now);
     return;
   }
   const auto useful = picker_.on_arrived(source, arrived.part);

@@ -65,7 +65,7 @@ class SwarmDownload {
   void on_allows_fast(SwarmLink& link, base::PieceIndex piece);
   void on_payload(SwarmLink& link, std::uint64_t bytes);
   void on_run_arrived(SwarmLink& link, swarm::RunArrived&& arrived, base::Instant now);
-  void on_run_released(SwarmLink& link, const swarm::Run& run);
+  void on_run_released(SwarmLink& link, const swarm::Run& run, base::Instant now);
   void serve_course(SwarmLink& link, base::Instant now);  // what its session says
   void want_asking(SwarmLink& link);                      // there may be room for more
 

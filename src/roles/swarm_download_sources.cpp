@@ -44,7 +44,7 @@ void SwarmDownload::serve_course(SwarmLink& link, Instant now) {
 void SwarmDownload::on_course_event(SwarmLink& link, swarm::SessionEvent&& event, Instant now) {
   const auto end_answer = [&](PieceIndex piece) {
     note_answered(link, manifest_.size_of(piece));
-    picker_.on_released(link.source, whole(piece));  // what of it has not arrived
+    picker_.on_released(link.source, whole(piece), now);  // what of it has not arrived
     link.answer_bytes = 0;
     link.is_answer_unwanted = false;
   };
@@ -126,7 +126,7 @@ void SwarmDownload::serve_web(Web& web, Instant now) {
                      arrive(web.source, std::move(arrived), web.named, now);
                    },
                    [&](swarm::RunReleased& released) {
-                     picker_.on_released(web.source, released.run);
+                     picker_.on_released(web.source, released.run, now);
                      asks_everybody_ = true;
                    },
                    [&](swarm::RunLacking& lacking) { picker_.on_denied(web.source, lacking.run.piece); },

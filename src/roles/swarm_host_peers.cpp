@@ -38,7 +38,7 @@ void SwarmHost::on_peer_event(SwarmLink& link, swarm::PeerEvent&& event, Instant
                    context_.tell(seam::PayloadTrace{link.remote, seen.bytes});
                  },
                  [&](swarm::RunArrived& arrived) { download_->on_run_arrived(link, std::move(arrived), now); },
-                 [&](swarm::RunReleased& released) { download_->on_run_released(link, released.run); },
+                 [&](swarm::RunReleased& released) { download_->on_run_released(link, released.run, now); },
                  [&](swarm::PeerRequested&) { uploads_.serve(link, now); },
                  [&](swarm::MetadataAsked& asked) { on_metadata_asked(link, asked.piece, now); },
                  [&](swarm::MetadataArrived& arrived) {

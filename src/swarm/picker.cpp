@@ -134,7 +134,7 @@ void Picker::Impl::on_denied(SourceId id, base::PieceIndex piece) {
     for (base::PieceIndex each; each.value < piece_count_; ++each.value) fresh_.raise(each);
   }
   if (source->has.test(piece)) forgo(*source, piece);
-  on_released(id, {piece, 0, size_of(piece)});
+  release(id, *source, {piece, 0, size_of(piece)});
 }
 
 void Picker::Impl::on_rate(SourceId id, double rate_bytes_per_s) {
@@ -162,16 +162,22 @@ void Picker::Impl::release_all(SourceId id, PickerSource& source) {
   source.asked_blocks = 0;
 }
 
-void Picker::Impl::on_released(SourceId id, const Run& run) {
-  PickerSource* source = find(id);
+std::uint32_t Picker::Impl::release(SourceId id, PickerSource& source, const Run& run) {
   BegunPiece* begun = find_begun(run.piece);
-  if (!source || !begun) return;
+  if (!begun) return 0;
   const std::uint32_t released = begun->release(begun->span_of(run), id);
-  if (released == 0) return;
-  take_off(*source, run.piece, released);
+  if (released == 0) return 0;
+  take_off(source, run.piece, released);
   // It may be choked for long: others can go on with the piece.
   if (begun->owner() == id) begun->set_owner(std::nullopt);
   settle(*begun);
+  return released;
+}
+
+void Picker::Impl::on_released(SourceId id, const Run& run, base::Instant now) {
+  PickerSource* source = find(id);
+  if (!source || release(id, *source, run) == 0) return;
+  if (source->asked_blocks == 0 && !source->is_heard) source->silent_for = now - source->heard_at;
 }
 
 std::optional<Run> Picker::Impl::on_arrived(SourceId id, const Run& part) {
@@ -179,6 +185,7 @@ std::optional<Run> Picker::Impl::on_arrived(SourceId id, const Run& part) {
   BegunPiece* begun = find_begun(part.piece);
   if (!source || !begun) return std::nullopt;
   if (!std::exchange(source->is_heard, true)) heard_.push_back(id);
+  source->silent_for = {};
   const BlockSpan span = begun->span_of(part);
   const BlockSpan useful = begun->longest_held(span, id);
   for (std::uint32_t block = useful.first; block < useful.end(); ++block) {

@@ -81,8 +81,10 @@ class Picker {
   // These bytes arrived, whole blocks. Gives the part of them to store, nearly always all; nothing when they are of no
   // use any more. It is less when another source brought some of it meanwhile: exactly this range has to be stored.
   [[nodiscard]] std::optional<Run> on_arrived(SourceId source, const Run& part);
-  // What has not arrived of this run will not come (choked, rejected, cancelled): open again.
-  void on_released(SourceId source, const Run& run);
+  // What has not arrived of this run will not come (choked, rejected, cancelled): open again. The time it was waited
+  // for counts as silence when the source is asked again, or one that gives everything back would hold up for ever what
+  // others could bring.
+  void on_released(SourceId source, const Run& run, base::Instant now);
   // Runs that were asked for twice and came from elsewhere: to be cancelled there. A later on_released() or
   // on_arrived() for them changes nothing.
   struct Cancelled {

@@ -137,8 +137,8 @@ std::optional<Run> Picker::pick_among(SourceId source, const std::vector<base::P
 std::optional<Run> Picker::on_arrived(SourceId source, const Run& part) {
   return Audited(*impl_)->on_arrived(source, part);
 }
-void Picker::on_released(SourceId source, const Run& run) {
-  Audited(*impl_)->on_released(source, run);
+void Picker::on_released(SourceId source, const Run& run, base::Instant now) {
+  Audited(*impl_)->on_released(source, run, now);
 }
 std::vector<Picker::Cancelled> Picker::take_cancelled() {
   return impl_->take_cancelled();

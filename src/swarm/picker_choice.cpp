@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 #include "base/check.hpp"
 #include "swarm/picker_impl.hpp"
@@ -145,7 +146,7 @@ Run Picker::Impl::ask(const Asker& asker, BegunPiece& begun, BlockSpan span) {
   const std::uint32_t blocks = begun.ask(span, asker.id);
   SHOAL_CHECK(blocks > 0);
   PickerSource& source = asker.source;
-  if (source.asked_blocks == 0) source.heard_at = asker.now;
+  if (source.asked_blocks == 0) source.heard_at = asker.now - std::exchange(source.silent_for, {});
   const auto known = std::find_if(source.asked.begin(), source.asked.end(),
                                   [&begun](const auto& asked) { return asked.piece == begun.piece(); });
   if (known == source.asked.end()) {

@@ -34,6 +34,7 @@ struct PickerSource {
   std::uint64_t asked_blocks = 0;  // in all
   base::Instant heard_at{};        // when something arrived, or it was asked after a time of nothing asked
   bool is_heard = false;           // something arrived since the last pick
+  base::Duration silent_for{};  // how long it was asked before, until it gave everything back and nothing had arrived
 };
 
 class Picker::Impl {
@@ -51,7 +52,7 @@ class Picker::Impl {
   std::optional<Run> pick(SourceId id, const std::vector<base::PieceIndex>* among, base::Instant now);
 
   std::optional<Run> on_arrived(SourceId id, const Run& part);
-  void on_released(SourceId id, const Run& run);
+  void on_released(SourceId id, const Run& run, base::Instant now);
   std::vector<Cancelled> take_cancelled() { return std::exchange(cancelled_, {}); }
 
   bool is_whole(base::PieceIndex piece) const;
@@ -105,6 +106,8 @@ class Picker::Impl {
   void lower_floors(std::uint32_t level);
   // After its blocks changed: forgotten when untouched, and listed in `open_` or not.
   void settle(BegunPiece& begun);
+  // Gives how many blocks.
+  std::uint32_t release(SourceId id, PickerSource& source, const Run& run);
   void unlist(BegunPiece& begun);
   void convict(SourceId id);
 

@@ -156,6 +156,38 @@ TEST_F(PickerTailTest, ASilentSourceIsReplacedAtTheDeadline) {
   EXPECT_EQ(pick(1), "0:0-3");
 }
 
+// It chokes and unchokes, or rejects, and is the first to be asked again each time.
+TEST_F(PickerTailTest, ASourceThatGivesEverythingBackAgainAndAgainIsReplaced) {
+  make(1, 4);
+  add_seed(0);
+  add_seed(1);
+  set_rate(1, kFast);
+  bool is_replaced = false;
+  for (int round = 0; round < 50 && !is_replaced; ++round) {
+    EXPECT_EQ(pick(0), "0:0-3");
+    is_replaced = pick(1) == "0:0-3";
+    wait(milliseconds(100));
+    release(0, blocks(0, 0, 3));
+  }
+  EXPECT_TRUE(is_replaced);
+}
+
+TEST_F(PickerTailTest, ASourceThatBringsBetweenGivingBackIsNotReplaced) {
+  make(1, 16);
+  add_seed(0);
+  set_rate(0, kFast);
+  add_seed(1);
+  set_rate(1, kFast);
+  EXPECT_EQ(pick(0), "0:0-15");
+  for (std::uint32_t block = 0; block < 15; ++block) {
+    wait(milliseconds(50));
+    EXPECT_EQ(arrive(0, blocks(0, block, block)), draw(blocks(0, block, block)));
+    release(0, blocks(0, block + 1, 15));
+    EXPECT_EQ(pick(0), draw(blocks(0, block + 1, 15)));
+    EXPECT_EQ(pick(1), "-");
+  }
+}
+
 TEST_F(PickerTailTest, ASourceThatKeepsBringingIsNotReplaced) {
   make(1, 8);
   add_seed(0);

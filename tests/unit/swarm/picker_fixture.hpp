@@ -80,7 +80,7 @@ class PickerTest : public testing::Test {
     }
     ASSERT_TRUE(picker_->is_whole(base::PieceIndex(piece)));
   }
-  void release(std::uint32_t source, const Run& run) { picker_->on_released(SourceId(source), run); }
+  void release(std::uint32_t source, const Run& run) { picker_->on_released(SourceId(source), run, now_); }
   void deny(std::uint32_t source, std::uint32_t piece) {
     picker_->on_denied(SourceId(source), base::PieceIndex(piece));
   }

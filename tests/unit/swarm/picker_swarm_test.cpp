@@ -197,7 +197,7 @@ void PickerSwarm::release_in_reference(SourceId id, const Run& run) {
 void PickerSwarm::choke(SourceId id) {
   Member& member = members_.at(id);
   for (const Run& run : std::exchange(member.queue, {})) {
-    picker_.on_released(id, run);
+    picker_.on_released(id, run, now_);
     release_in_reference(id, run);
   }
 }
