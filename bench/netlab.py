@@ -1,4 +1,4 @@
-"""Hosts in network namespaces, joined by a bridge, with uplinks shaped by `tc tbf`; used by the bench scripts, as root.
+"""Hosts in network namespaces, joined by a bridge, with links shaped by `tc tbf`; used by the bench scripts, as root.
 
     with Lab() as lab:
         client, alice = lab.add_host("client"), lab.add_host("alice", uplink_mbit=100)
@@ -111,8 +111,8 @@ class Lab:
         self.everything.append(Host(name, f"{self.tag}-{name}"))
         return self.everything[-1]
 
-    def add_host(self, name, uplink_mbit=None):
-        """A host on the bridge; what it sends is shaped when a rate is given."""
+    def add_host(self, name, uplink_mbit=None, downlink_mbit=None):
+        """A host on the bridge; what it sends and what is sent to it is shaped when a rate is given."""
         if self.switch is None:
             self.switch = self.add_lonely_host("switch")
             self.hosts = []
@@ -127,9 +127,8 @@ class Lab:
         ip("-n", self.switch.namespace, "link", "set", f"port{number}", "master", "bridge", "up")
         ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "brd", "+", "dev", "eth0")
         ip("-n", host.namespace, "link", "set", "eth0", "up")
-        if uplink_mbit:
-            subprocess.run(["tc", "-n", host.namespace, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate",
-                            f"{uplink_mbit}mbit", "burst", f"{BURST_KIB}kb", "latency", f"{QUEUE_MS}ms"], check=True)
+        shape(host.namespace, "eth0", uplink_mbit)
+        shape(self.switch.namespace, f"port{number}", downlink_mbit)
         return host
 
     def wait_until_reachable(self, seconds=10):
@@ -141,6 +140,13 @@ class Lab:
                 while not answers(host.address):
                     if time.monotonic() > deadline:
                         sys.exit(f"{host.name} is not reachable from {first.name}")
+
+
+def shape(namespace, device, mbit):
+    """Bounds what a device sends."""
+    if mbit:
+        subprocess.run(["tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mbit}mbit",
+                        "burst", f"{BURST_KIB}kb", "latency", f"{QUEUE_MS}ms"], check=True)
 
 
 def answers(address):
