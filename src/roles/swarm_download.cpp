@@ -217,16 +217,13 @@ void SwarmDownload::ask_web_seeds(Instant now) {
 
 void SwarmDownload::arrive(SourceId source, swarm::RunArrived&& arrived, Endpoint from, Instant now) {
   if (is_stopped_) return;
-  if (is_paused_) {
-    picker_.on_released(source, arrived.part, now);
-    return;
-  }
   const auto useful = picker_.on_arrived(source, arrived.part);
   cancel_doubles(now);
   if (!useful) {
     tell_piece(What::dropped, arrived.part.piece, from, arrived.part.size_bytes);
     return;
   }
+  if (is_paused_) return picker_.on_lost(useful->piece);
   if (useful->offset_bytes != arrived.part.offset_bytes) {
     std::byte* bytes = arrived.buffer.bytes().data();
     std::memmove(bytes, bytes + (useful->offset_bytes - arrived.part.offset_bytes), useful->size_bytes);

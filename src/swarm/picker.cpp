@@ -177,7 +177,10 @@ std::uint32_t Picker::Impl::release(SourceId id, PickerSource& source, const Run
 void Picker::Impl::on_released(SourceId id, const Run& run, base::Instant now) {
   PickerSource* source = find(id);
   if (!source || release(id, *source, run) == 0) return;
-  if (source->asked_blocks == 0 && !source->is_heard) source->silent_for = now - source->heard_at;
+  if (source->asked_blocks > 0 || source->has_brought) return;
+  constexpr std::uint32_t kDoublingsMax = 16;
+  source->paused_until = now + std::min<base::Duration>(kLetDownPauseMax, kLetDownPause * (1 << source->let_downs));
+  source->let_downs = std::min(source->let_downs + 1, kDoublingsMax);
 }
 
 std::optional<Run> Picker::Impl::on_arrived(SourceId id, const Run& part) {
@@ -185,7 +188,8 @@ std::optional<Run> Picker::Impl::on_arrived(SourceId id, const Run& part) {
   BegunPiece* begun = find_begun(part.piece);
   if (!source || !begun) return std::nullopt;
   if (!std::exchange(source->is_heard, true)) heard_.push_back(id);
-  source->silent_for = {};
+  source->has_brought = true;
+  source->let_downs = 0;
   const BlockSpan span = begun->span_of(part);
   const BlockSpan useful = begun->longest_held(span, id);
   for (std::uint32_t block = useful.first; block < useful.end(); ++block) {

@@ -39,6 +39,8 @@ namespace shoal::swarm {
 inline constexpr std::uint32_t kRunBytesMax = 256 * 1024;               // a slab of the buffer pool
 inline constexpr std::size_t kHoldersMax = 2;                           // of one block in the end game
 inline constexpr base::Duration kRunTimeMax = std::chrono::seconds(1);  // but one block at least
+inline constexpr base::Duration kLetDownPause = std::chrono::milliseconds(100);
+inline constexpr base::Duration kLetDownPauseMax = std::chrono::seconds(30);
 
 enum class SourceKind : std::uint8_t { blocks, whole_pieces };
 
@@ -81,9 +83,9 @@ class Picker {
   // These bytes arrived, whole blocks. Gives the part of them to store, nearly always all; nothing when they are of no
   // use any more. It is less when another source brought some of it meanwhile: exactly this range has to be stored.
   [[nodiscard]] std::optional<Run> on_arrived(SourceId source, const Run& part);
-  // What has not arrived of this run will not come (choked, rejected, cancelled): open again. The time it was waited
-  // for counts as silence when the source is asked again, or one that gives everything back would hold up for ever what
-  // others could bring.
+  // What has not arrived of this run will not come (choked, rejected, cancelled): open again. A source that gave back
+  // all it was asked for is not asked for a while, longer each time until it brings something: others are first, or it
+  // could hold up for ever what they would bring.
   void on_released(SourceId source, const Run& run, base::Instant now);
   // Runs that were asked for twice and came from elsewhere: to be cancelled there. A later on_released() or
   // on_arrived() for them changes nothing.

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <tuple>
-#include <utility>
 
 #include "base/check.hpp"
 #include "swarm/picker_impl.hpp"
@@ -39,6 +38,10 @@ std::optional<Run> Picker::Impl::pick(SourceId id, Among among, base::Instant no
   note_time(now);
   PickerSource* source = find(id);
   if (!source || source->is_convicted || source->interesting == 0) return std::nullopt;
+  if (now < source->paused_until) {
+    look_again_at(source->paused_until, now);
+    return std::nullopt;
+  }
   const Asker asker{id, *source, among, now};
   if (auto run = pick_open(asker)) return run;
   if (auto run = pick_unusual(asker)) return run;
@@ -146,7 +149,10 @@ Run Picker::Impl::ask(const Asker& asker, BegunPiece& begun, BlockSpan span) {
   const std::uint32_t blocks = begun.ask(span, asker.id);
   SHOAL_CHECK(blocks > 0);
   PickerSource& source = asker.source;
-  if (source.asked_blocks == 0) source.heard_at = asker.now - std::exchange(source.silent_for, {});
+  if (source.asked_blocks == 0) {
+    source.heard_at = asker.now;
+    source.has_brought = false;
+  }
   const auto known = std::find_if(source.asked.begin(), source.asked.end(),
                                   [&begun](const auto& asked) { return asked.piece == begun.piece(); });
   if (known == source.asked.end()) {

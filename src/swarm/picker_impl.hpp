@@ -34,7 +34,9 @@ struct PickerSource {
   std::uint64_t asked_blocks = 0;  // in all
   base::Instant heard_at{};        // when something arrived, or it was asked after a time of nothing asked
   bool is_heard = false;           // something arrived since the last pick
-  base::Duration silent_for{};  // how long it was asked before, until it gave everything back and nothing had arrived
+  bool has_brought = false;        // since it was asked after a time of nothing asked
+  std::uint32_t let_downs = 0;     // how often in a row it gave everything back
+  base::Instant paused_until{};    // for that
 };
 
 class Picker::Impl {
