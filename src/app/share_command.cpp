@@ -170,14 +170,16 @@ std::optional<Publication> publish(const ShareOptions& options, const Offer& off
 metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, const Publication& publication,
                              base::Endpoint listening) {
   metainfo::Magnet magnet{.info_hash = offer.torrent.info_hash, .name = offer.torrent.manifest.name};
-  if (publication.own) {
-    const base::Endpoint tracker = publication.own->listening();
-    magnet.trackers.push_back(announce_url({outward_address(tracker.address), tracker.port}));
-  } else if (publication.tracker) {
-    magnet.trackers.push_back(announce_url(*publication.tracker));
+  if (publication.tracker) {
+    // A tracker on this host, ours or another's: the link is for other hosts.
+    const bool is_here = publication.tracker->address.is_loopback();
+    const base::Ipv4Address bound = publication.own ? publication.own->listening().address : base::Ipv4Address{};
+    magnet.trackers.push_back(
+        announce_url({is_here ? outward_address(bound) : publication.tracker->address, publication.tracker->port}));
   }
   if (const auto urls = announce_urls(options.swarm)) {
     for (const std::string& url : *urls) {
+      if (publication.tracker && url == announce_url(*publication.tracker)) continue;
       if (std::ranges::find(magnet.trackers, url) == magnet.trackers.end()) magnet.trackers.push_back(url);
     }
   }

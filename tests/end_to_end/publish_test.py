@@ -5,11 +5,12 @@ import signal
 import unittest
 import urllib.error
 import urllib.request
+from urllib.parse import parse_qs, quote
 
 from support.cases import expanded, for_each
 from support.course import some_bytes
 from support.events import wait_event
-from support.lan import run
+from support.lan import Lan, run
 from support.network import enter_fresh_network
 from support.processes import wait_until
 from support.shoal import DISK, DONE, NOTHING_FOUND, REFUSED, USAGE
@@ -21,6 +22,11 @@ ELSEWHERE = "203.0.113.5"  # an address of no local network
 def setUpModule():
     enter_fresh_network()
     run("ip", "address", "add", f"{ELSEWHERE}/32", "dev", "lo")
+
+
+def link_of(sharer):
+    """{key: values} of the magnet link that it printed."""
+    return parse_qs(sharer.shared["magnet"].partition("?")[2])
 
 
 class TrackerCase(VerbCase):
@@ -104,6 +110,24 @@ class Standing(TrackerCase):
         self.got(sharer.shared["magnet"])
         self.assert_same(self.there / "disk.img", self.disk)
         self.assert_alive(sharer)
+
+
+class Links(TrackerCase):
+    """The magnet link is for other hosts."""
+
+    def test_it_names_the_tracker_as_others_reach_it(self):
+        lan = Lan(self)
+        self.tracker()
+        found = self.share(self.disk)
+        self.assertFalse(found.shared["is_tracker"])
+        named = self.share(self.write("named.img", b"named"), "--tracker", "127.0.0.1:8000")
+        for sharer in (found, named):
+            self.assertEqual(link_of(sharer)["tr"], [f"http://{lan.here}:8000/announce"])
+            with self.prefixed(lan.add_host().prefix):
+                name = sharer.shared["name"]
+                link = f"magnet:?xt={link_of(sharer)['xt'][0]}&tr={quote(link_of(sharer)['tr'][0])}"
+                self.got(link, "--no-local")
+                self.assert_same(self.there / name, self.here / name)
 
 
 class Publishing(TrackerCase):
