@@ -1,5 +1,6 @@
 // shoal get: fetches a share, by name, magnet link, .torrent file or URL, or the only one on this network.
 #include <fmt/format.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -9,7 +10,9 @@
 
 #include "app/audience.hpp"
 #include "app/cli.hpp"
+#include "app/serve.hpp"
 #include "app/swarm_options.hpp"
+#include "app/torrent_files.hpp"
 #include "metainfo/magnet.hpp"
 #include "net/runner.hpp"
 #include "roles/course_client.hpp"
@@ -25,6 +28,9 @@ namespace fs = std::filesystem;
 // 64 MiB on their way from the sockets to the disk, in slabs that stay in a core's cache while they are hashed.
 constexpr std::size_t kSlabBytes = 256 * 1024;
 constexpr std::size_t kSlabsMax = 256;
+
+// Whoever watches a terminal ends it when it takes too long; a script has nobody who does.
+constexpr base::Duration kPatienceUnwatched = std::chrono::minutes(10);
 
 struct GetOptions {
   SwarmOptions swarm;
@@ -59,13 +65,12 @@ std::optional<metainfo::Torrent> parse_or_say(const GetOptions& options, base::B
   return std::nullopt;
 }
 
-bool begins_with(const std::string& text, std::string_view prefix) {
-  return text.starts_with(prefix);
-}
-
 // nothing: `code` says how it ended.
 std::optional<Wanted> fetch_url(const GetOptions& options, ExitCode& code) {
-  roles::UrlFetch fetch(options.what, metainfo::kTorrentBytesMax);
+  roles::UrlFetch fetch({.fetch = seam::FetchId(1),
+                         .url = options.what,
+                         .reply_bytes_max = metainfo::kTorrentBytesMax,
+                         .timeout = std::chrono::seconds(60)});
   net::Runner runner({.pool_threads = 1, .stops_on_signals = true});
   const seam::Finish finish = runner.run(fetch);
   if (finish.result != seam::Finish::Result::done) {
@@ -79,14 +84,13 @@ std::optional<Wanted> fetch_url(const GetOptions& options, ExitCode& code) {
 }
 
 std::optional<Wanted> read_torrent_file(const GetOptions& options, ExitCode& code) {
-  const auto text = read_text(options.what);
-  if (!text) {
-    code = fail(options.swarm.common, ExitCode::usage, text.error());
+  auto torrent = read_torrent(options.what);
+  if (!torrent) {
+    code = fail(options.swarm.common, ExitCode::usage, torrent.error());
     return std::nullopt;
   }
   Wanted wanted;
-  wanted.torrent = parse_or_say(options, base::view_of(*text), code);
-  if (!wanted.torrent) return std::nullopt;
+  wanted.torrent = std::move(*torrent);
   return wanted;
 }
 
@@ -109,6 +113,12 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
     code = fail(options.swarm.common, ExitCode::usage, search_options.error());
     return std::nullopt;
   }
+  if (options.swarm.no_local && search_options->trackers.empty()) {
+    code = fail(options.swarm.common, ExitCode::usage,
+                "--no-local: without a magnet link, .torrent file or URL a share is found by asking this network; leave "
+                "that out, or name a tracker with --tracker HOST:PORT");
+    return std::nullopt;
+  }
   search_options->goal = roles::ShareSearchOptions::Goal::fetch;
   search_options->name = options.what;
   if (options.patience_s > 0) search_options->patience = base::from_seconds(options.patience_s);
@@ -122,7 +132,10 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
     return wanted;
   }
   if (finish.result != seam::Finish::Result::done) {
-    code = end_with(options, finish);
+    const bool is_file = options.what.ends_with(".torrent") || options.what.find('/') != std::string::npos;
+    const bool is_said = finish.result == seam::Finish::Result::nothing_found && is_file;
+    code = fail(options.swarm.common, exit_code_of(finish.result),
+                (is_said ? fmt::format("there is no file {}; ", options.what) : "") + finish.message);
     return std::nullopt;
   }
   wanted.torrent = parse_or_say(options, result.torrent, code);
@@ -132,8 +145,14 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
 }
 
 std::optional<Wanted> find(const GetOptions& options, ExitCode& code) {
-  if (begins_with(options.what, "magnet:")) return parse_link(options, code);
-  if (begins_with(options.what, "http://") || begins_with(options.what, "https://")) return fetch_url(options, code);
+  const std::string scheme = scheme_of(options.what);
+  if (scheme == "magnet") return parse_link(options, code);
+  if (scheme == "http" || scheme == "https") return fetch_url(options, code);
+  if (options.what.find("://") != std::string::npos) {
+    code = fail(options.swarm.common, ExitCode::usage,
+                fmt::format("{}: only http:// and https:// URLs can be fetched", options.what));
+    return std::nullopt;
+  }
   std::error_code error;
   if (options.what.ends_with(".torrent") && fs::exists(options.what, error)) return read_torrent_file(options, code);
   return search(options, code);
@@ -198,7 +217,13 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options, const Wanted& wanted) {
+std::optional<base::Duration> patience_of(const GetOptions& options) {
+  if (options.patience_s > 0) return base::from_seconds(options.patience_s);
+  if (::isatty(STDERR_FILENO) != 0) return std::nullopt;
+  return kPatienceUnwatched;
+}
+
+Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options) {
   auto host = make_host_options(options.swarm);
   if (!host) return host;
   host->selected = options.selected;
@@ -208,30 +233,39 @@ Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options, co
   if (!gives_for) return std::unexpected(gives_for.error());
   host->gives_for = *gives_for;
   if (options.ratio > 0) host->gives_until_ratio = options.ratio;
-  if (options.patience_s > 0) host->no_source_timeout = base::from_seconds(options.patience_s);
-  for (const base::Endpoint& tracker : wanted.trackers) host->tracker_tiers.push_back({announce_url(tracker)});
-  if (wanted.torrent) {
-    host->info_hash = wanted.torrent->info_hash;
-    host->torrent = wanted.torrent;
-    const auto& tiers = wanted.torrent->tracker_tiers;
-    host->tracker_tiers.insert(host->tracker_tiers.end(), tiers.begin(), tiers.end());
-    const auto& seeds = wanted.torrent->web_seeds;
-    host->web_seeds.insert(host->web_seeds.end(), seeds.begin(), seeds.end());
-  } else {
-    host->info_hash = wanted.magnet.info_hash;
-    for (const std::string& url : wanted.magnet.trackers) host->tracker_tiers.push_back({url});
-    const auto& seeds = wanted.magnet.web_seeds;
-    host->web_seeds.insert(host->web_seeds.end(), seeds.begin(), seeds.end());
-    host->peers.insert(host->peers.end(), wanted.magnet.peers.begin(), wanted.magnet.peers.end());
-  }
+  host->no_source_timeout = patience_of(options);
   return host;
 }
 
-ExitCode run_swarm(const GetOptions& options, const Wanted& wanted) {
-  auto host = make_machine_options(options, wanted);
-  if (!host) return fail(options.swarm.common, ExitCode::usage, host.error());
-  auto place = choose_place(options);
-  if (!place) return fail(options.swarm.common, ExitCode::usage, place.error());
+void add_wanted(const Wanted& wanted, roles::SwarmHostOptions& host) {
+  for (const base::Endpoint& tracker : wanted.trackers) host.tracker_tiers.push_back({announce_url(tracker)});
+  if (wanted.torrent) {
+    host.info_hash = wanted.torrent->info_hash;
+    host.torrent = wanted.torrent;
+    const auto& tiers = wanted.torrent->tracker_tiers;
+    host.tracker_tiers.insert(host.tracker_tiers.end(), tiers.begin(), tiers.end());
+    const auto& seeds = wanted.torrent->web_seeds;
+    host.web_seeds.insert(host.web_seeds.end(), seeds.begin(), seeds.end());
+  } else {
+    host.info_hash = wanted.magnet.info_hash;
+    for (const std::string& url : wanted.magnet.trackers) host.tracker_tiers.push_back({url});
+    const auto& seeds = wanted.magnet.web_seeds;
+    host.web_seeds.insert(host.web_seeds.end(), seeds.begin(), seeds.end());
+    host.peers.insert(host.peers.end(), wanted.magnet.peers.begin(), wanted.magnet.peers.end());
+  }
+}
+
+// Where the bytes go with --stdout. Everything that is printed goes to standard error from here on, so that no event
+// and no path gets between them.
+Read<int> take_stdout() {
+  const int data = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (data < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
+    return std::unexpected("--stdout: standard output or standard error is closed");
+  }
+  return data;
+}
+
+ExitCode run_swarm(const GetOptions& options, roles::SwarmHostOptions host, Place place, int data) {
   std::unique_ptr<TemporaryFolder> temporary;
   if (options.to_stdout) {
     auto made = TemporaryFolder::make();
@@ -239,13 +273,13 @@ ExitCode run_swarm(const GetOptions& options, const Wanted& wanted) {
     temporary = std::move(*made);
     place = Place{.folder = temporary->path(), .name = {}};
   }
-  const auto store = storage::TorrentStore::download({.folder = place->folder,
-                                                      .name = place->name,
-                                                      .info_hash = host->info_hash,
+  const auto store = storage::TorrentStore::download({.folder = place.folder,
+                                                      .name = place.name,
+                                                      .info_hash = host.info_hash,
                                                       .selected = options.selected,
-                                                      .keeps_journal = host->gives_after_done});
+                                                      .keeps_journal = host.gives_after_done});
   std::optional<storage::StreamingStore> stream;
-  if (options.to_stdout) stream.emplace(*store, STDOUT_FILENO);
+  if (options.to_stdout) stream.emplace(*store, data);
   Audience audience({.common = options.swarm.common, .is_swarm = true, .prints_path = !options.to_stdout});
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   net::Runner runner(
@@ -254,28 +288,50 @@ ExitCode run_swarm(const GetOptions& options, const Wanted& wanted) {
        .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
        .on_tick = [&audience](base::Instant now) { audience.on_tick(now); },
        .stops_on_signals = true});
-  const auto listening = runner.listen_tcp(host->listening);
-  if (!listening) return fail(options.swarm.common, ExitCode::usage, "get: " + listening.error().message);
-  host->listening = *listening;
-  const auto machine = roles::make_swarm_host(std::move(*host), buffers, base::Rng(std::random_device{}()));
+  const auto listening = runner.listen_tcp(host.listening);
+  if (!listening) {
+    return fail(options.swarm.common, ExitCode::usage, describe_listen_failure("get", listening.error()));
+  }
+  host.listening = *listening;
+  const auto machine = roles::make_swarm_host(std::move(host), buffers, base::Rng(std::random_device{}()));
   return audience.on_finish(runner.run(*machine));
 }
 
-// The only thing on this network is a course tracker: its file is what there is to get.
-ExitCode run_course(const GetOptions& options, base::Endpoint tracker) {
-  auto place = choose_place(options);
-  if (!place) return fail(options.swarm.common, ExitCode::usage, place.error());
-  if (!place->name || options.to_stdout) {
-    return fail(options.swarm.common, ExitCode::usage,
-                fmt::format("the only tracker here, {}, speaks the course protocol; say where its file goes with "
-                            "--output FILE",
-                            tracker.to_string()));
+// What was asked for and no course client does: it takes the whole file as fast as it can, gives nothing, and ends when
+// the peers that the tracker names have no more.
+std::string beyond_the_course(const GetOptions& options) {
+  const SwarmOptions& swarm = options.swarm;
+  const std::pair<const char*, bool> asked[] = {
+      {"--select", !options.selected.empty()},    {"--sequential", options.is_sequential},
+      {"--stdout", options.to_stdout},            {"--seed", options.seeds},
+      {"--seed-for", !options.seed_for.empty()},  {"--ratio", options.ratio > 0},
+      {"--patience", options.patience_s > 0},     {"--port", swarm.port != 0},
+      {"--limit-down", !swarm.limit_down.empty()}, {"--limit-up", !swarm.limit_up.empty()},
+      {"--web-seed", !swarm.web_seeds.empty()}};
+  std::string names;
+  for (const auto& [name, is_asked] : asked) {
+    if (is_asked) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
   }
-  storage::SingleFileStore store(place->folder / *place->name);
+  return names;
+}
+
+// The only thing on this network is a course tracker: its file is what there is to get.
+ExitCode run_course(const GetOptions& options, base::Endpoint tracker, std::vector<base::Endpoint> peers,
+                    const Place& place) {
+  const auto refuse = [&](const std::string& why) {
+    return fail(options.swarm.common, ExitCode::usage,
+                fmt::format("the only tracker here, {}, speaks the course protocol; {}", tracker.to_string(), why));
+  };
+  if (const std::string beyond = beyond_the_course(options); !beyond.empty()) {
+    return refuse(fmt::format("its file cannot be had with {}; leave that out", beyond));
+  }
+  if (!place.name) return refuse("say where its file goes with --output FILE");
+  storage::SingleFileStore store(place.folder / *place.name);
   Audience audience({.common = options.swarm.common, .piece_word = "chunk"});
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   roles::CourseClientOptions client;
   client.tracker = tracker;
+  client.extra_peers = std::move(peers);
   const auto machine = roles::make_course_client(std::move(client), buffers, base::Rng(std::random_device{}()));
   net::Runner runner(
       {.store = &store,
@@ -285,13 +341,23 @@ ExitCode run_course(const GetOptions& options, base::Endpoint tracker) {
   return audience.on_finish(runner.run(*machine));
 }
 
+// What is wrong with the options is told before anybody is asked.
 ExitCode run_get(const GetOptions& options) {
+  const CommonOptions& common = options.swarm.common;
+  auto host = make_machine_options(options);
+  if (!host) return fail(common, ExitCode::usage, host.error());
+  auto place = choose_place(options);
+  if (!place) return fail(common, ExitCode::usage, place.error());
+  Read<int> data = -1;
+  if (options.to_stdout) data = take_stdout();
+  if (!data) return fail(common, ExitCode::usage, data.error());
   ExitCode code = ExitCode::done;
   auto wanted = find(options, code);
   if (!wanted) return code;
-  if (wanted->course_tracker) return run_course(options, *wanted->course_tracker);
+  if (wanted->course_tracker) return run_course(options, *wanted->course_tracker, std::move(host->peers), *place);
   add_local_trackers(options, *wanted);
-  return run_swarm(options, *wanted);
+  add_wanted(*wanted, *host);
+  return run_swarm(options, std::move(*host), std::move(*place), *data);
 }
 
 }  // namespace
@@ -305,13 +371,18 @@ void add_get_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--select", options->selected, "only files that match, e.g. '*.iso' or 'docs/**'")
       ->allow_extra_args(false);
   command->add_flag("--sequential", options->is_sequential, "from the beginning to the end");
-  command->add_flag("--stdout", options->to_stdout, "write the one file to standard output, in order");
+  command->add_flag("--stdout", options->to_stdout, "write the one file to standard output, in order")
+      ->excludes("--output");
   command->add_flag("--seed", options->seeds, "go on giving when done, until Ctrl-C");
   command->add_option("--seed-for", options->seed_for, "go on giving for this time, e.g. 10m");
   command->add_option("--ratio", options->ratio, "go on giving until this times the size was given")
-      ->check(CLI::Range(0.0, 1e6));
-  command->add_option("--patience", options->patience_s, "seconds without anybody to get it from; then give up")
-      ->check(CLI::Range(0.1, 1e9));
+      ->check(number_in(0, 1e6));
+  command
+      ->add_option("--patience", options->patience_s,
+                   fmt::format("seconds without anybody to get it from; then give up (default: never on a terminal, "
+                               "else {})",
+                               std::chrono::duration_cast<std::chrono::seconds>(kPatienceUnwatched).count()))
+      ->check(number_in(0.1, 1e9));
   command->callback([options, &chosen] { chosen.run = [options] { return run_get(*options); }; });
 }
 

@@ -19,6 +19,7 @@
 #include "metainfo/magnet.hpp"
 #include "net/interfaces.hpp"
 #include "net/runner.hpp"
+#include "roles/url_fetch.hpp"
 #include "storage/share_files.hpp"
 #include "storage/share_scan.hpp"
 
@@ -106,6 +107,7 @@ base::Ipv4Address outward_address(base::Ipv4Address listening) {
 // Where the share is published, and the tracker that we are for it.
 struct Publication {
   std::optional<base::Endpoint> tracker;
+  std::string token;
   std::unique_ptr<OwnTracker> own;
 };
 
@@ -123,7 +125,8 @@ std::optional<Publication> publish(const ShareOptions& options, const Offer& off
       code = fail(common, ExitCode::usage, token.error());
       return std::nullopt;
     }
-    search_options->token = token->substr(0, token->find_last_not_of(" \t\r\n") + 1);
+    publication.token = token->substr(0, token->find_last_not_of(" \t\r\n") + 1);
+    search_options->token = publication.token;
   }
   search_options->goal = roles::ShareSearchOptions::Goal::publish;
   search_options->name = offer.torrent.manifest.name;
@@ -220,6 +223,20 @@ void say_what_is_offered(const ShareOptions& options, const Offer& offer, const 
   print_result(magnet);
 }
 
+// When we were the last who had it, it is listed no longer. Whether that works or not: nobody waits for it.
+void take_back(const Offer& offer, const Publication& publication) {
+  if (!publication.tracker || publication.own) return;
+  seam::Fetch fetch{.fetch = seam::FetchId(1),
+                    .url = fmt::format("http://{}/shares/{}.torrent?if=unused", publication.tracker->to_string(),
+                                       offer.torrent.info_hash.to_hex()),
+                    .method = "DELETE",
+                    .timeout = std::chrono::seconds(1)};
+  if (!publication.token.empty()) fetch.headers.emplace_back("Authorization", "Bearer " + publication.token);
+  roles::UrlFetch machine(std::move(fetch));
+  net::Runner runner({.pool_threads = 1});
+  (void)runner.run(machine);
+}
+
 ExitCode give(const ShareOptions& options, const Offer& offer, const Publication& publication) {
   const CommonOptions& common = options.swarm.common;
   auto host = make_host_options(options.swarm);
@@ -255,6 +272,7 @@ ExitCode give(const ShareOptions& options, const Offer& offer, const Publication
   say_what_is_offered(options, offer, publication, *listening);
   const auto machine = roles::make_swarm_host(std::move(*host), buffers, base::Rng(std::random_device{}()));
   const seam::Finish finish = runner.run(*machine);
+  take_back(offer, publication);
   // Ending a share is how it is meant to end.
   if (finish.result == seam::Finish::Result::interrupted) return ExitCode::done;
   return audience.on_finish(finish);

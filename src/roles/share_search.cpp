@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <deque>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -273,14 +274,14 @@ class Search final : public ShareSearch {
       if (is_meant) candidates_.push_back(share);
     }
     if (candidates_.empty()) {
-      return end_with_nothing(result_.shares.empty()
-                                  ? "nothing is shared on this network"
-                                  : fmt::format("no share is called {}; there are: {}", options_.name, names()));
+      return end_with_nothing(result_.shares.empty() ? "nothing is shared on this network"
+                                                     : fmt::format("no share is called {}; there are: {}",
+                                                                   options_.name, names(result_.shares)));
     }
-    const auto is_other = [&](const FoundShare& share) { return share.info_hash != candidates_.front().info_hash; };
-    if (std::ranges::any_of(candidates_, is_other)) {
+    if (are_several()) prefer_what_somebody_has();
+    if (are_several()) {
       return end_with_nothing(options_.name.empty()
-                                  ? "several things are shared on this network, say which: " + names()
+                                  ? "several things are shared on this network, say which: " + names(candidates_)
                                   : "several shares are called " + options_.name + ", say which: " + hashes());
     }
     std::ranges::sort(candidates_, {},
@@ -288,9 +289,25 @@ class Search final : public ShareSearch {
     fetch_torrent();
   }
 
-  [[nodiscard]] std::string names() const {
+  [[nodiscard]] bool are_several() const {
+    return std::ranges::any_of(
+        candidates_, [&](const FoundShare& share) { return share.info_hash != candidates_.front().info_hash; });
+  }
+
+  // What is listed may have outlived whoever gave it.
+  void prefer_what_somebody_has() {
+    std::set<base::Sha1Hash> had;
+    for (const FoundShare& share : candidates_) {
+      if (share.seeds > 0 || share.leechers > 0) had.insert(share.info_hash);
+    }
+    if (had.empty()) return;
+    std::erase_if(candidates_, [&](const FoundShare& share) { return !had.contains(share.info_hash); });
+  }
+
+  template <typename Shares>
+  [[nodiscard]] static std::string names(const Shares& shares) {
     std::vector<std::string> all;
-    for (const FoundShare& share : result_.shares) {
+    for (const FoundShare& share : shares) {
       if (std::ranges::find(all, share.name) == all.end()) all.push_back(share.name);
     }
     const std::size_t told = std::min(all.size(), kNamesTold);
@@ -308,8 +325,13 @@ class Search final : public ShareSearch {
 
   [[nodiscard]] std::string nobody() const {
     if (!troubles_.empty()) return troubles_;
+    if (options_.interfaces.empty()) return "no Shoal tracker was asked: no interface of this host is up";
     std::string text = fmt::format("no Shoal tracker answered on UDP port {}, asked from", options_.discovery_port);
     for (const LocalInterface& each : options_.interfaces) text += " " + each.address.to_string();
+    if (!result_.course_trackers.empty()) {
+      return text + fmt::format("; a course tracker did, {}: its file comes with 'shoal get --output FILE'",
+                                result_.course_trackers.front().to_string());
+    }
     return text + "; share something with 'shoal share', or name a tracker with '--tracker HOST:PORT'";
   }
 

@@ -60,7 +60,7 @@ class TrackerHost final : public seam::Machine {
 
   void start(base::Instant now) override {
     if (!options_.saved_shares.empty() && !shares_.restore(options_.saved_shares)) warn_of_state(kSharesState);
-    for (const auto& share : shares_.all()) swarms_.allow(share->torrent.info_hash);
+    for (const auto& share : shares_.all()) swarms_.allow(share->torrent.info_hash, now);
     if (!options_.saved_swarms.empty() && !swarms_.restore(options_.saved_swarms, now)) warn_of_state(kSwarmsState);
     options_.saved_shares = base::Bytes();
     options_.saved_swarms = base::Bytes();

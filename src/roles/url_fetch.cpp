@@ -5,28 +5,27 @@
 namespace shoal::roles {
 namespace {
 
-constexpr seam::FetchId kFetch{1};
 constexpr int kStatusOk = 200;
 
 }  // namespace
 
 void UrlFetch::start(base::Instant) {
-  actions_.push_back(
-      seam::Fetch{.fetch = kFetch, .url = url_, .reply_bytes_max = bytes_max_, .timeout = std::chrono::seconds(60)});
+  actions_.push_back(fetch_);
 }
 
 void UrlFetch::on_event(seam::Event&& event, base::Instant) {
   using Result = seam::Finish::Result;
   if (auto* fetched = std::get_if<seam::Fetched>(&event)) {
     if (fetched->status != kStatusOk) {
-      return end(Result::nothing_found, fmt::format("{}: the server answered with status {}", url_, fetched->status));
+      return end(Result::nothing_found,
+                 fmt::format("{}: the server answered with status {}", fetch_.url, fetched->status));
     }
     body_ = std::move(fetched->body);
     end(Result::done, {});
   } else if (const auto* failed = std::get_if<seam::FetchFailed>(&event)) {
-    end(Result::nothing_found, fmt::format("{}: {}", url_, failed->reason));
+    end(Result::nothing_found, fmt::format("{}: {}", fetch_.url, failed->reason));
   } else if (std::holds_alternative<seam::StopRequested>(event)) {
-    actions_.push_back(seam::CancelFetch{kFetch});
+    actions_.push_back(seam::CancelFetch{fetch_.fetch});
     end(Result::interrupted, "interrupted");
   }
 }

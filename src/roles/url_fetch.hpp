@@ -1,7 +1,7 @@
-// One document from the web, as a machine: `shoal get URL` begins with it. It ends with Finish and keeps what it got.
+// One HTTP request, as a machine: `shoal get URL` begins with it, `shoal share` ends with one. It ends with Finish and
+// keeps what it got.
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,7 +13,7 @@ namespace shoal::roles {
 
 class UrlFetch final : public seam::Machine {
  public:
-  UrlFetch(std::string url, std::size_t bytes_max) : url_(std::move(url)), bytes_max_(bytes_max) {}
+  explicit UrlFetch(seam::Fetch fetch) : fetch_(std::move(fetch)) {}
 
   void start(base::Instant now) override;
   void on_event(seam::Event&& event, base::Instant now) override;
@@ -27,8 +27,7 @@ class UrlFetch final : public seam::Machine {
  private:
   void end(seam::Finish::Result result, std::string message);
 
-  std::string url_;
-  std::size_t bytes_max_;
+  seam::Fetch fetch_;
   base::Bytes body_;
   seam::Actions actions_;
 };

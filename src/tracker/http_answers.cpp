@@ -18,6 +18,7 @@ using wire::HttpResponse;
 
 constexpr std::string_view kSharesFolder = "/shares/";
 constexpr std::string_view kTorrentSuffix = ".torrent";
+constexpr std::string_view kIfUnused = "if=unused";
 constexpr std::string_view kNoShare = "no share of that name; GET /shares lists them\n";
 
 HttpResponse text(int status, std::string_view words) {
@@ -88,7 +89,7 @@ bool HttpAnswers::wants_body(const HttpRequest& request, const course::Asker& as
 HttpAnswer HttpAnswers::answer(const HttpRequest& request, base::ByteView body, const course::Asker& asker,
                                base::Instant now) {
   ++requests_;
-  if (is_share(request)) return share(request, body, asker);
+  if (is_share(request)) return share(request, body, asker, now);
   if (!is_reading(request)) return {.response = not_allowed("GET, HEAD")};
   if (request.path == "/announce") return {.response = announce(request, asker, now)};
   if (request.path == "/scrape") return {.response = scrape(request)};
@@ -156,14 +157,16 @@ std::string HttpAnswers::list(const course::Asker& asker) const {
   return boost::json::serialize(shares) + "\n";
 }
 
-HttpAnswer HttpAnswers::share(const HttpRequest& request, base::ByteView body, const course::Asker& asker) {
-  if (!is_reading(request)) return {.response = change_share(request, body, asker)};
+HttpAnswer HttpAnswers::share(const HttpRequest& request, base::ByteView body, const course::Asker& asker,
+                              base::Instant now) {
+  if (!is_reading(request)) return {.response = change_share(request, body, asker, now)};
   const Share* found = shares_.find(share_name(request));
   if (found == nullptr) return {.response = text(404, kNoShare)};
   return {.response = {.content_type = "application/x-bittorrent"}, .shared_body = found->torrent_file};
 }
 
-HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteView body, const course::Asker& asker) {
+HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteView body, const course::Asker& asker,
+                                       base::Instant now) {
   if (request.method != "PUT" && request.method != "DELETE") return not_allowed("GET, HEAD, PUT, DELETE");
   if (!may_publish(request, asker)) {
     HttpResponse refused = text(options_.token.empty() ? 403 : 401,
@@ -171,24 +174,44 @@ HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteVie
     if (!options_.token.empty()) refused.headers.emplace_back("WWW-Authenticate", "Bearer");
     return refused;
   }
-  return request.method == "PUT" ? publish(body) : take_back(share_name(request));
+  return request.method == "PUT" ? publish(body, now) : take_back(share_name(request), request.query);
 }
 
-HttpResponse HttpAnswers::publish(base::ByteView body) {
-  const std::size_t before = shares_.all().size();
-  const auto published = shares_.publish(body);
+HttpResponse HttpAnswers::publish(base::ByteView body, base::Instant now) {
+  const std::uint64_t newest = shares_.newest() == nullptr ? 0 : shares_.newest()->order;
+  const auto published = shares_.publish(body, [this] { return drop_unused(); });
   if (!published) return text(400, published.error() + "\n");
-  const bool is_new = shares_.all().size() > before;
+  const bool is_new = (*published)->order > newest;
   if (is_new) note_change();
-  swarms_.allow((*published)->torrent.info_hash);
+  swarms_.allow((*published)->torrent.info_hash, now);
   HttpResponse response = text(is_new ? 201 : 200, (*published)->name + "\n");
   response.headers.emplace_back("Location", path_of(**published));
   return response;
 }
 
-HttpResponse HttpAnswers::take_back(std::string_view name) {
+// Of the shares without members the one that has been so the longest: its swarm is like any other from now on.
+const Share* HttpAnswers::drop_unused() {
+  const Share* dropped = nullptr;
+  std::optional<base::Instant> since;
+  for (const auto& share : shares_.all()) {
+    const auto empty_since = swarms_.empty_since(share->torrent.info_hash);
+    if (!empty_since || (since && *since <= *empty_since)) continue;
+    since = empty_since;
+    dropped = share.get();
+  }
+  if (dropped != nullptr) {
+    swarms_.forbid(dropped->torrent.info_hash);
+    note_change();
+  }
+  return dropped;
+}
+
+HttpResponse HttpAnswers::take_back(std::string_view name, std::string_view condition) {
   const Share* share = shares_.find(name);
   if (share == nullptr) return text(404, kNoShare);
+  if (condition == kIfUnused && !swarms_.empty_since(share->torrent.info_hash)) {
+    return text(409, "others have it or are getting it\n");
+  }
   swarms_.forbid(share->torrent.info_hash);
   shares_.remove(share->torrent.info_hash.to_hex());
   note_change();

@@ -4,11 +4,12 @@
 //   GET /announce, /scrape        BEP 3, 7, 23, 48
 //   GET /shares                   JSON: [{"name", "info_hash", "size", "files", "seeds", "leechers", "magnet"}]
 //   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too
-//   PUT /shares/NAME.torrent      publish it; DELETE takes it back
+//   PUT /shares/NAME.torrent      publish it; DELETE takes it back, with ?if=unused only when nobody has or gets it
 //   GET /healthz, /metrics, /     for machines that watch, and for a person who looks
 //
 // Always holds: an answer that can be long has a body that all who are being sent it share; what it costs to make the
-// list of shares is spent once in as long as that takes a thousandth part of the time.
+// list of shares is spent once in as long as that takes a thousandth part of the time; when there is no room for one
+// more share, the one that has been without members the longest makes room.
 #pragma once
 
 #include <cstdint>
@@ -79,11 +80,13 @@ class HttpAnswers {
   [[nodiscard]] wire::HttpResponse announce(const wire::HttpRequest& request, const course::Asker& asker,
                                             base::Instant now);
   [[nodiscard]] wire::HttpResponse scrape(const wire::HttpRequest& request);
-  [[nodiscard]] HttpAnswer share(const wire::HttpRequest& request, base::ByteView body, const course::Asker& asker);
+  [[nodiscard]] HttpAnswer share(const wire::HttpRequest& request, base::ByteView body, const course::Asker& asker,
+                                 base::Instant now);
   [[nodiscard]] wire::HttpResponse change_share(const wire::HttpRequest& request, base::ByteView body,
-                                                const course::Asker& asker);
-  [[nodiscard]] wire::HttpResponse publish(base::ByteView body);
-  [[nodiscard]] wire::HttpResponse take_back(std::string_view name);
+                                                const course::Asker& asker, base::Instant now);
+  [[nodiscard]] wire::HttpResponse publish(base::ByteView body, base::Instant now);
+  [[nodiscard]] const Share* drop_unused();
+  [[nodiscard]] wire::HttpResponse take_back(std::string_view name, std::string_view condition);
   [[nodiscard]] wire::HttpResponse metrics() const;
   template <typename Make>
   [[nodiscard]] std::shared_ptr<const base::Bytes> page(std::string_view path, const course::Asker& asker,

@@ -20,19 +20,29 @@ bool is_for_course(const Share& share) {
   return !manifest.layout->is_folder && manifest.pieces.size() <= course::kChunksMax;
 }
 
-std::expected<const Share*, std::string> ShareList::publish(base::ByteView torrent_file) {
-  return publish(torrent_file, {});
+std::expected<const Share*, std::string> ShareList::publish(base::ByteView torrent_file,
+                                                            const ChooseToDrop& choose_to_drop) {
+  return add(torrent_file, {}, choose_to_drop);
 }
 
-// With the name it had; none: that of the torrent.
-std::expected<const Share*, std::string> ShareList::publish(base::ByteView torrent_file, std::string_view name) {
+bool ShareList::has_room_for(std::size_t torrent_bytes) const {
+  return shares_.size() < kSharesMax && bytes_ + torrent_bytes <= kShareBytesMax;
+}
+
+std::expected<const Share*, std::string> ShareList::add(base::ByteView torrent_file, std::string_view name,
+                                                        const ChooseToDrop& choose_to_drop) {
   auto torrent = metainfo::parse_torrent(torrent_file);
   if (!torrent) return std::unexpected(torrent.error().describe());
   if (const Share* same = find_hash(torrent->info_hash); same != nullptr) return same;
+  while (!has_room_for(torrent_file.size())) {
+    const Share* dropped = choose_to_drop ? choose_to_drop() : nullptr;
+    if (dropped == nullptr) break;
+    remove(dropped->torrent.info_hash.to_hex());
+  }
   if (shares_.size() >= kSharesMax) {
     return std::unexpected(fmt::format("this tracker has {} shares already, which is its limit", kSharesMax));
   }
-  if (bytes_ + torrent_file.size() > kShareBytesMax) {
+  if (!has_room_for(torrent_file.size())) {
     return std::unexpected("the torrents of this tracker's shares take all the room it has for them");
   }
   std::string unique(name.empty() ? torrent->manifest.name : name);
@@ -78,10 +88,14 @@ const Share* ShareList::newest() const {
   return shares_.empty() ? nullptr : shares_.back().get();
 }
 
-const Share* ShareList::newest_for_course() const {
-  const auto found =
-      std::find_if(shares_.rbegin(), shares_.rend(), [](const auto& share) { return is_for_course(*share); });
-  return found == shares_.rend() ? nullptr : found->get();
+const Share* ShareList::newest_for_course(const std::function<bool(const Share&)>& is_had) const {
+  const Share* newest = nullptr;
+  for (auto share = shares_.rbegin(); share != shares_.rend(); ++share) {
+    if (!is_for_course(**share)) continue;
+    if (is_had(**share)) return share->get();
+    if (newest == nullptr) newest = share->get();
+  }
+  return newest;
 }
 
 // [[name, torrent], ...], oldest first.
@@ -105,7 +119,7 @@ bool ShareList::restore(base::ByteView saved) {
   for (const bencode::Value& one : *value->list()) {
     const bencode::List& fields = *one.list();
     // A torrent that is not taken any more is left out.
-    (void)publish(base::view_of(*fields[1].string()), *fields[0].string());
+    (void)add(base::view_of(*fields[1].string()), *fields[0].string(), {});
   }
   return true;
 }

@@ -1,11 +1,13 @@
 // The shares that were published to a tracker: torrents by name. Pure; used by roles::TrackerHost.
 //
-// Always holds: at most kSharesMax shares and kShareBytesMax in all; a name is that of the torrent, a second share of
-// the same name and another content gets " (2)", which stays its name; publishing the same again changes nothing.
+// Always holds: at most kSharesMax shares and kShareBytesMax in all; whether one makes room for the next its owner
+// says; a name is that of the torrent, a second share of the same name and another content gets " (2)", which stays its
+// name; publishing the same again changes nothing.
 #pragma once
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,14 +33,17 @@ struct Share {
 
 class ShareList {
  public:
+  // Which share is to make room; null: none.
+  using ChooseToDrop = std::function<const Share*()>;
   // error: for the publisher.
-  [[nodiscard]] std::expected<const Share*, std::string> publish(base::ByteView torrent_file);
+  [[nodiscard]] std::expected<const Share*, std::string> publish(base::ByteView torrent_file,
+                                                                 const ChooseToDrop& choose_to_drop = {});
   bool remove(std::string_view name);
   // By info-hash in hex, or by name: so no name can stand before another share's info-hash.
   [[nodiscard]] const Share* find(std::string_view name) const;
   [[nodiscard]] const Share* newest() const;
-  // The newest that a course client can get.
-  [[nodiscard]] const Share* newest_for_course() const;
+  // The newest that a course client can get: of those that somebody has, else of all.
+  [[nodiscard]] const Share* newest_for_course(const std::function<bool(const Share&)>& is_had) const;
   [[nodiscard]] const std::vector<std::unique_ptr<Share>>& all() const { return shares_; }  // by order
 
   [[nodiscard]] base::Bytes save() const;
@@ -48,7 +53,10 @@ class ShareList {
  private:
   [[nodiscard]] const Share* find_hash(const metainfo::InfoHash& info_hash) const;
   [[nodiscard]] const Share* find_name(std::string_view name) const;
-  [[nodiscard]] std::expected<const Share*, std::string> publish(base::ByteView torrent_file, std::string_view name);
+  // With the name it had; none: that of the torrent.
+  [[nodiscard]] std::expected<const Share*, std::string> add(base::ByteView torrent_file, std::string_view name,
+                                                             const ChooseToDrop& choose_to_drop);
+  [[nodiscard]] bool has_room_for(std::size_t torrent_bytes) const;
 
   std::vector<std::unique_ptr<Share>> shares_;
   std::uint64_t bytes_ = 0;

@@ -81,7 +81,8 @@ SwarmShare::SwarmShare(const ShareList& shares, Swarms& swarms, ShareProvider* c
 
 const Share* SwarmShare::choose() const {
   if (chosen_) return shares_.find(*chosen_);
-  return shares_.newest_for_course();
+  return shares_.newest_for_course(
+      [this](const Share& share) { return !swarms_.empty_since(share.torrent.info_hash).has_value(); });
 }
 
 std::shared_ptr<const course::FileInfo> SwarmShare::current() {

@@ -42,7 +42,8 @@ class Swarms::Impl {
                                                            Instant now);
   wire::ScrapeEntry scrape(const Sha1Hash& info_hash);
   wire::ScrapeEntry counts(const Sha1Hash& info_hash) const;
-  void allow(const Sha1Hash& info_hash);
+  void allow(const Sha1Hash& info_hash, Instant now);
+  std::optional<Instant> empty_since(const Sha1Hash& info_hash) const;
   void forbid(const Sha1Hash& info_hash);
   void visit(const Sha1Hash& info_hash, const std::function<void(const SwarmMember&)>& look);
   std::vector<SwarmMember> members(const Sha1Hash& info_hash) const;
@@ -148,10 +149,17 @@ void Swarms::Impl::remove(Entry& entry, Endpoint endpoint) {
   count(entry.swarm, true);
 }
 
-void Swarms::Impl::allow(const Sha1Hash& info_hash) {
+void Swarms::Impl::allow(const Sha1Hash& info_hash, Instant now) {
   Entry* entry = find_or_make(info_hash);
   SHOAL_CHECK(entry != nullptr);  // there are fewer shares than there may be swarms
+  entry->last_announce = std::max(entry->last_announce, now);
   if (!std::exchange(entry->is_published, true)) silent_.erase(std::exchange(entry->silence, silent_.end()));
+}
+
+std::optional<Instant> Swarms::Impl::empty_since(const Sha1Hash& info_hash) const {
+  const auto found = swarms_.find(info_hash);
+  if (found == swarms_.end()) return Instant::min();
+  return found->second.swarm.size() > 0 ? std::nullopt : std::optional(found->second.last_announce);
 }
 
 void Swarms::Impl::forbid(const Sha1Hash& info_hash) {
@@ -356,8 +364,12 @@ wire::ScrapeEntry Swarms::counts(const Sha1Hash& info_hash) const {
   return impl_->counts(info_hash);
 }
 
-void Swarms::allow(const Sha1Hash& info_hash) {
-  impl_->allow(info_hash);
+void Swarms::allow(const Sha1Hash& info_hash, Instant now) {
+  impl_->allow(info_hash, now);
+}
+
+std::optional<Instant> Swarms::empty_since(const Sha1Hash& info_hash) const {
+  return impl_->empty_since(info_hash);
 }
 
 void Swarms::forbid(const Sha1Hash& info_hash) {

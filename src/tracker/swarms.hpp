@@ -13,6 +13,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,11 +55,13 @@ class Swarms {
   // `error` is for the asker. `asker`: from where, and which of our addresses it reached.
   [[nodiscard]] std::expected<wire::AnnounceReply, std::string> announce(const wire::AnnounceRequest& request,
                                                                          const course::Asker& asker, base::Instant now);
+  // When its last member announced; nothing while it has members.
+  [[nodiscard]] std::optional<base::Instant> empty_since(const base::Sha1Hash& info_hash) const;
   // For somebody who scrapes: counted in totals().
   [[nodiscard]] wire::ScrapeEntry scrape(const base::Sha1Hash& info_hash);
   [[nodiscard]] wire::ScrapeEntry counts(const base::Sha1Hash& info_hash) const;
   // A share was published, or taken back.
-  void allow(const base::Sha1Hash& info_hash);
+  void allow(const base::Sha1Hash& info_hash, base::Instant now);
   void forbid(const base::Sha1Hash& info_hash);
   [[nodiscard]] std::vector<SwarmMember> members(const base::Sha1Hash& info_hash) const;
   // Each member in turn, without a copy; from a random one on.

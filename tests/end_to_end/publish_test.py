@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from urllib.parse import parse_qs, quote
 
+from support import bencode
 from support.cases import expanded, for_each
 from support.course import some_bytes
 from support.events import wait_event
@@ -102,6 +103,42 @@ class Standing(TrackerCase):
         slow.signal(signal.SIGINT)
         slow.wait()
         wait_until(lambda: self.shares(tracker)["disk.img"]["leechers"] == 0, "nobody is getting it")
+
+    def test_what_nobody_gives_any_more_is_not_listed(self):
+        tracker = self.tracker()
+        first = self.share(self.disk)
+        wait_until(lambda: self.shares(tracker)["disk.img"]["seeds"] == 1, "the sharer has announced itself")
+        self.end(first, signal.SIGINT)
+        self.assertEqual(self.shares(tracker), {})
+        self.share(self.write("other.img", b"other"))
+        self.got()
+        self.assert_same(self.there / "other.img", self.here / "other.img")
+
+    def test_what_others_give_stays_listed(self):
+        tracker = self.tracker()
+        first, second = self.share(self.disk), self.share(self.disk)
+        wait_until(lambda: self.shares(tracker)["disk.img"]["seeds"] == 2, "both have announced themselves")
+        self.end(first, signal.SIGINT)
+        self.assertEqual(self.shares(tracker)["disk.img"]["seeds"], 1)
+        self.got()
+        self.assert_same(self.there / "disk.img", self.disk)
+        self.end(second, signal.SIGINT)
+        self.assertEqual(self.shares(tracker), {})
+
+    def test_what_a_killed_sharer_left_is_not_in_the_way(self):
+        """Here it never announced itself: a tracker believes for some minutes that somebody is there."""
+        tracker = self.tracker()
+        with urllib.request.urlopen(self.torrent_request(tracker, "left.img", b"left"), timeout=5):
+            self.assertEqual(self.shares(tracker)["left.img"]["seeds"], 0)
+        self.share(self.disk)
+        wait_until(lambda: self.shares(tracker)["disk.img"]["seeds"] == 1, "the sharer has announced itself")
+        self.got()
+        self.assert_same(self.there / "disk.img", self.disk)
+
+    def torrent_request(self, tracker, name, content):
+        info = {"length": len(content), "name": name, "piece length": 1 << 15}
+        torrent = bencode.encode({"info": info | {"pieces": bencode.piece_hashes(content, 1 << 15)}})
+        return urllib.request.Request(f"http://{tracker.at}/shares/{name}.torrent", torrent, method="PUT")
 
     def test_without_it_the_link_is_enough(self):
         tracker = self.tracker()

@@ -152,6 +152,30 @@ TEST(ShareSearch, AsksWhichWhenThereAreSeveral) {
   EXPECT_NE(finish.message.find("a, b"), std::string::npos) << finish.message;
 }
 
+TEST(ShareSearch, TakesTheOnlyShareThatSomebodyHas) {
+  const SharedTorrent gone;
+  const SharedTorrent living({.total_bytes = 5'000});
+  const auto without = [](std::string text) {
+    for (const std::string_view field : {R"("seeds":1)", R"("leechers":2)"}) {
+      text.replace(text.find(field) + field.size() - 1, 1, "0");
+    }
+    return text;
+  };
+  for (const std::string name : {"", "a"}) {
+    const std::string other_name = name.empty() ? "b" : "a";
+    ShareSearchOptions options = naming("10.0.0.1:8000", Goal::fetch, name);
+    options.trackers.push_back(at("10.0.0.2:8000"));
+    SearchWorld world(std::move(options));
+    // The second tracker knows it, but not who has it: one that does is enough.
+    world.web["http://10.0.0.1:8000/shares"] = {
+        200, bytes("[" + without(listed(gone, "a")) + "," + listed(living, other_name) + "]")};
+    world.web["http://10.0.0.2:8000/shares"] = {200, bytes("[" + without(listed(living, other_name)) + "]")};
+    world.web[torrent_url("10.0.0.1:8000", living)] = {200, metainfo::encode_torrent(living.torrent)};
+    EXPECT_EQ(world.run().result, Result::done);
+    EXPECT_EQ(world.result().chosen->info_hash, living.torrent.info_hash);
+  }
+}
+
 TEST(ShareSearch, TakesAShareByItsNameOrItsInfoHash) {
   const SharedTorrent one;
   const SharedTorrent other({.total_bytes = 5'000});

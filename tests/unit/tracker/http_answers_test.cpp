@@ -171,6 +171,37 @@ TEST(HttpAnswers, AShareIsTakenBack) {
   EXPECT_EQ(tracker.get("/shares/disk.img.torrent").status, 404);
 }
 
+TEST(HttpAnswers, WhoEndsTakesAShareBackUnlessOthersHaveItOrAreGettingIt) {
+  Tracker tracker;
+  const HttpRequest take_back{.method = "DELETE", .path = "/shares/disk.img.torrent", .query = "if=unused"};
+  ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
+  (void)tracker.get("/announce", announce_query(5));
+  EXPECT_EQ(tracker.ask(take_back).status, 409);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").status, 200);
+  (void)tracker.get("/announce", announce_query(5) + "&event=stopped");
+  EXPECT_EQ(tracker.ask(take_back).status, 200);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").status, 404);
+}
+
+// Killed sharers take nothing back.
+TEST(HttpAnswers, AFullListMakesRoomWithWhatHasBeenWithoutMembersTheLongest) {
+  Tracker tracker;
+  ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
+  (void)tracker.get("/announce", announce_query(0));
+  for (std::size_t i = 1; i < kSharesMax; ++i) {
+    tracker.now += std::chrono::milliseconds(1);
+    ASSERT_EQ(tracker.put("x", torrent_file(std::to_string(i), 1)).status, 201);
+  }
+  EXPECT_EQ(tracker.put("x", torrent_file("new", 1)).status, 201);
+  EXPECT_EQ(tracker.get("/shares/1.torrent").status, 404);
+  EXPECT_EQ(tracker.get("/shares/2.torrent").status, 200);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").status, 200) << "somebody has it";
+  (void)tracker.get("/announce", announce_query(0) + "&event=stopped");
+  EXPECT_EQ(tracker.put("x", torrent_file("newer", 1)).status, 201);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").status, 404) << "it is without members now, and was there first";
+  EXPECT_EQ(tracker.shares.all().size(), kSharesMax);
+}
+
 TEST(HttpAnswers, WhatIsNoTorrentIsRefusedWithTheReason) {
   Tracker tracker;
   const base::ByteView junk = base::view_of("junk");

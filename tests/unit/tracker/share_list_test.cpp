@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "unit/tracker/torrents.hpp"
 
 namespace shoal::tracker {
@@ -42,13 +44,16 @@ TEST(ShareList, RefusesWhatIsNoTorrentWithTheReason) {
 
 TEST(ShareList, CourseClientsGetTheNewestFileThatFitsTheirProtocol) {
   ShareList shares;
-  EXPECT_EQ(shares.newest_for_course(), nullptr);
-  ASSERT_TRUE(shares.publish(torrent_file("first")));
+  const auto nobody_has = [](const Share&) { return false; };
+  EXPECT_EQ(shares.newest_for_course(nobody_has), nullptr);
+  const auto first = shares.publish(torrent_file("first"));
   const auto second = shares.publish(torrent_file("second"));
   ASSERT_TRUE(shares.publish(torrent_file("folder", 3, true)));
   ASSERT_TRUE(shares.publish(torrent_file("too many pieces", 65'536)));
-  ASSERT_TRUE(second);
-  EXPECT_EQ(shares.newest_for_course(), *second);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(shares.newest_for_course(nobody_has), *second);
+  EXPECT_EQ(shares.newest_for_course([&](const Share& share) { return &share == *first; }), *first)
+      << "the newest that somebody has";
   EXPECT_EQ(shares.newest()->name, "too many pieces");
 }
 
@@ -59,6 +64,19 @@ TEST(ShareList, RefusesMoreThanItsLimitAndTakesAgainAfterARemoval) {
   EXPECT_TRUE(shares.remove("5"));
   EXPECT_FALSE(shares.remove("5"));
   EXPECT_TRUE(shares.publish(torrent_file("one more", 1)));
+}
+
+TEST(ShareList, WhatIsChosenToBeDroppedMakesRoomForWhatCanBePublished) {
+  ShareList shares;
+  const Share* dropped = *shares.publish(torrent_file("0", 1));
+  for (std::size_t i = 1; i < kSharesMax; ++i) ASSERT_TRUE(shares.publish(torrent_file(std::to_string(i), 1)));
+  const auto choose = [&] { return std::exchange(dropped, nullptr); };
+  EXPECT_FALSE(shares.publish(base::view_of("no torrent"), choose));
+  EXPECT_TRUE(shares.publish(torrent_file("1", 1), choose)) << "it is there";
+  EXPECT_NE(shares.find("0"), nullptr);
+  EXPECT_TRUE(shares.publish(torrent_file("one more", 1), choose));
+  EXPECT_EQ(shares.find("0"), nullptr);
+  EXPECT_FALSE(shares.publish(torrent_file("and one more", 1), choose)) << "none was chosen";
 }
 
 TEST(ShareList, AShareKeepsTheNameItWasGiven) {

@@ -58,6 +58,15 @@ TEST(SwarmShare, TellsWhoHasWhatNow) {
   EXPECT_EQ(owners[2], (std::vector<Endpoint>{kSeedEnd, kPartialEnd}));
 }
 
+TEST(SwarmShare, AShareThatNobodyHasDoesNotHideOneThatSomebodyHas) {
+  World world;
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  ASSERT_TRUE(world.shares.publish(torrent_file("newer, and nobody is there")));
+  EXPECT_EQ(world.share.current()->filename, "newer, and nobody is there");
+  world.announce(kSeed, 0);
+  EXPECT_EQ(world.share.current()->filename, "disk.img");
+}
+
 TEST(SwarmShare, LeavesOutThoseWhoDoNotSpeakTheCourseProtocol) {
   World world;
   ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));

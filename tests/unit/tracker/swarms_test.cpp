@@ -143,7 +143,7 @@ TEST(Swarms, RefusesPortZeroAndSwarmsThatNobodyPublishedWhenToldTo) {
   Tracker tracker({.serves_unknown = false});
   AnnounceRequest request = Tracker::request(2, 5);
   EXPECT_FALSE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now));
-  tracker.swarms.allow(kShare);
+  tracker.swarms.allow(kShare, {});
   EXPECT_TRUE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now));
   request.port = 0;
   EXPECT_FALSE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now));
@@ -264,14 +264,14 @@ TEST(Swarms, TheLongestSilentSwarmMakesRoomAndPublishedOnesNever) {
   const auto is_known = [&](std::string_view share) {
     return !tracker.swarms.members(base::sha1(base::view_of(share))).empty();
   };
-  tracker.swarms.allow(base::sha1(base::view_of("published")));
+  tracker.swarms.allow(base::sha1(base::view_of("published")), {});
   EXPECT_TRUE(announce("published", 2) && announce("a", 3) && announce("b", 4) && announce("a", 5));
   EXPECT_TRUE(announce("c", 6));
   EXPECT_TRUE(is_known("published") && is_known("a") && is_known("c"));
   EXPECT_FALSE(is_known("b"));
   EXPECT_EQ(tracker.swarms.totals().leechers, 4u);
-  tracker.swarms.allow(base::sha1(base::view_of("a")));
-  tracker.swarms.allow(base::sha1(base::view_of("c")));
+  tracker.swarms.allow(base::sha1(base::view_of("a")), {});
+  tracker.swarms.allow(base::sha1(base::view_of("c")), {});
   EXPECT_FALSE(announce("d", 7)) << "nothing can go";
   tracker.swarms.forbid(base::sha1(base::view_of("a")));
   EXPECT_TRUE(announce("d", 7));
@@ -290,7 +290,7 @@ TEST(Swarms, WhenAllPlacesAreTakenTheLongestSilentSwarmGoesAndThenTheLongestSile
   tracker.announce(6, 5);
   EXPECT_EQ(tracker.swarms.totals().leechers, 3u);
   for (const SwarmMember& member : tracker.swarms.members(kShare)) EXPECT_NE(member.endpoint.address, host(3));
-  tracker.swarms.allow(kShare);
+  tracker.swarms.allow(kShare, {});
   EXPECT_FALSE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now)) << "all are of a published swarm";
 }
 
@@ -388,7 +388,7 @@ TEST(Swarms, OnlyPublishedSwarmsComeBackWhereOnlyThoseAreServed) {
   ASSERT_TRUE(after.swarms.restore(saved, after.now));
   EXPECT_EQ(after.swarms.totals().swarms, 0u);
   Tracker published({.serves_unknown = false});
-  published.swarms.allow(kShare);
+  published.swarms.allow(kShare, {});
   ASSERT_TRUE(published.swarms.restore(saved, published.now));
   EXPECT_EQ(published.swarms.counts(kShare).seeds, 1u);
 }
