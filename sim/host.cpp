@@ -185,7 +185,7 @@ void SimHost::read(seam::ConnId conn) {
   }
   const seam::ReadTargets targets = machine_->next_read(conn);
   std::size_t limit = targets.size_bytes();
-  if (limit == 0) return;  // until ResumeReading
+  if (limit == 0) return schedule_deadline();  // until ResumeReading, for which it may want to be woken
   if (options_.splits_reads && rng_.chance(0.3)) limit = 1 + rng_.below(limit);
   std::size_t count = 0;
   for (const std::span<std::byte> target : targets.spans) {

@@ -77,7 +77,7 @@ class Runner::Impl final : public EventSink {
     asio::post(loop_, [this] { on_stop(); });
   }
 
-  [[nodiscard]] seam::ReadTargets next_read(seam::ConnId conn) override { return machine_->next_read(conn); }
+  [[nodiscard]] seam::ReadTargets next_read(seam::ConnId conn) override;
   void deliver(seam::Event&& event) override;
   void note(std::string text) override {
     tell(seam::NoteTrace{.level = seam::NoteTrace::Level::debug, .text = std::move(text)});
@@ -243,6 +243,12 @@ void Runner::Impl::close_everything() {
     state_writer_->stop();
     tell_state_troubles();
   }
+}
+
+seam::ReadTargets Runner::Impl::next_read(seam::ConnId conn) {
+  const seam::ReadTargets targets = machine_->next_read(conn);
+  if (targets.size_bytes() == 0 && !finish_) update_timer();  // it may wait for a time
+  return targets;
 }
 
 void Runner::Impl::deliver(seam::Event&& event) {

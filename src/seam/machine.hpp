@@ -1,6 +1,7 @@
 // A machine decides, without I/O, clock or threads: events in, actions out. Whole hosts (roles/) are machines; net/ and
 // sim/ each have a runner for them. One thread calls everything, in this order after each event: take_actions() until
-// it gives nothing, then next_deadline(); next_read(conn) just before each read.
+// it gives nothing, then next_deadline(); next_read(conn) just before each read, and next_deadline() again when that
+// gave nothing: the machine may want to be woken for that connection alone.
 #pragma once
 
 #include <array>

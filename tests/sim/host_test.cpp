@@ -184,6 +184,45 @@ TEST_F(SimHostTest, FetchesFromAMachineOverTheNetwork) {
                   .first.ends_with("too long"));
 }
 
+// Reads nothing before a second has passed, then answers.
+class LateReader final : public seam::Machine {
+ public:
+  void start(base::Instant) override {}
+  void on_event(seam::Event&& event, base::Instant now) override {
+    now_ = now;
+    if (std::holds_alternative<seam::DeadlineReached>(event)) {
+      is_awake_ = true;
+      wakes_at_.reset();
+      actions_.emplace_back(seam::ResumeReading{conn_});
+    } else if (std::holds_alternative<seam::BytesArrived>(event)) {
+      actions_.emplace_back(seam::Send{conn_, bytes_of("HTTP/1.1 200 OK\r\n\r\nlate")});
+      actions_.emplace_back(seam::Close{conn_});
+    }
+  }
+  seam::ReadTargets next_read(seam::ConnId conn) override {
+    if (is_awake_) return {{std::span(room_)}};
+    conn_ = conn;
+    wakes_at_ = now_ + 1s;
+    return {};
+  }
+  std::optional<base::Instant> next_deadline() const override { return wakes_at_; }
+  seam::Actions take_actions() override { return std::exchange(actions_, {}); }
+
+ private:
+  seam::Actions actions_;
+  seam::ConnId conn_;
+  base::Instant now_{};
+  std::optional<base::Instant> wakes_at_;
+  bool is_awake_ = false;
+  std::array<std::byte, 4096> room_{};
+};
+
+TEST_F(SimHostTest, WakesAMachineThatStopsReadingUntilATime) {
+  two_.boot(std::make_unique<LateReader>());
+  two_.listen(8000);
+  EXPECT_EQ(heard(want(seam::Fetch{.fetch = seam::FetchId(1), .url = "http://10.0.0.2:8000/"})), Said{"200 late"});
+}
+
 TEST_F(SimHostTest, ResolvesTheNamesOfTheWorld) {
   web_.name("two.hosts", {kOne, kTwo});
   const auto resolve = [](std::string host) {

@@ -44,6 +44,7 @@ class FakeMachine final : public seam::Machine {
  public:
   std::function<void(FakeMachine&)> on_start = [](FakeMachine&) {};
   std::function<void(FakeMachine&, seam::Event&)> on_any = [](FakeMachine&, seam::Event&) {};
+  std::function<void(FakeMachine&, seam::ConnId)> on_next_read = [](FakeMachine&, seam::ConnId) {};
   std::optional<base::Instant> deadline;
   std::size_t read_bytes = 64u << 10;  // room offered; 0: reading stops
   std::map<seam::ConnId, std::string> received;
@@ -67,7 +68,8 @@ class FakeMachine final : public seam::Machine {
     if (std::holds_alternative<seam::StopRequested>(event)) finish("stopped");
     seam::Event consumed = std::move(event);
   }
-  [[nodiscard]] seam::ReadTargets next_read(seam::ConnId) override {
+  [[nodiscard]] seam::ReadTargets next_read(seam::ConnId conn) override {
+    on_next_read(*this, conn);
     room_.resize(read_bytes);
     return {{std::span(room_).first(read_bytes / 2), std::span(room_).subspan(read_bytes / 2)}};
   }

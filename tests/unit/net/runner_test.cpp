@@ -155,6 +155,30 @@ TEST(Runner, StopsReadingWithoutRoomAndGoesOnAfterResume) {
   EXPECT_EQ(machine.received.begin()->second, "twelve bytes");
 }
 
+TEST(Runner, WakesAMachineThatStopsReadingUntilATime) {
+  Runner runner({});
+  const base::Endpoint listening = listen(runner);
+  FakeMachine machine;
+  machine.read_bytes = 0;
+  machine.on_next_read = [](FakeMachine& self, seam::ConnId conn) {
+    if (self.read_bytes > 0) return;
+    self.deadline = self.now + 30ms;  // there was none before, and no event comes that the runner asks again after
+    self.received[conn] = "";
+  };
+  machine.on_any = [](FakeMachine& self, seam::Event& event) {
+    if (std::holds_alternative<seam::DeadlineReached>(event)) {
+      self.deadline.reset();
+      self.read_bytes = 64;
+      self.want(seam::ResumeReading{self.received.begin()->first});
+    }
+    echo(self, event);
+  };
+  RunnerThread thread(runner, machine);
+  Counterpart counterpart(listening);
+  counterpart.send("hello");
+  EXPECT_EQ(counterpart.receive(5), "hello");
+}
+
 TEST(Runner, ReportsADialThatWasAnswered) {
   const CounterpartListener listener;
   Runner runner({});
