@@ -16,12 +16,18 @@ using Stage = SwarmLink::Stage;
 
 // --- Dialling ---
 
+std::size_t SwarmHost::share_max() const {
+  return std::max<std::size_t>(1, context_.options.connections_max * kShareNumerator / kShareDenominator);
+}
+
+bool SwarmHost::is_full(const SwarmLinks::Counts& counts) const {
+  return counts.dialled + counts.accepted >= context_.options.connections_max;
+}
+
 bool SwarmHost::has_room_to_dial() const {
   if (phase_ == Phase::stopping || phase_ == Phase::over) return false;
-  const SwarmHostOptions& options = context_.options;
-  const std::uint32_t dialled_max =
-      std::max<std::uint32_t>(1, options.connections_max * kDialledShareNumerator / kDialledShareDenominator);
-  return context_.links.size() < dialled_max && context_.links.count(Stage::dialing) < options.dials_at_once_max;
+  const SwarmLinks::Counts counts = context_.links.count();
+  return !is_full(counts) && counts.dialled < share_max() && counts.dialing < context_.options.dials_at_once_max;
 }
 
 void SwarmHost::dial_more(Instant now) {
@@ -80,7 +86,7 @@ void SwarmHost::on_accepted(const seam::Accepted& event, Instant now) {
     context_.actions.emplace_back(seam::Close{event.conn});
     return;
   }
-  if (context_.links.count(Stage::unknown) >= kUnknownMax) {
+  if (context_.links.count().unknown >= kUnknownMax) {
     const auto oldest = std::ranges::find_if(context_.links.all(),
                                              [](const auto& each) { return each.second->stage == Stage::unknown; });
     lose(*oldest->second, "said nothing while others waited", now);
@@ -99,14 +105,23 @@ void SwarmHost::on_first_byte(SwarmLink& link, Instant now) {
     return;
   }
   if (first_byte_ != wire::kHandshakeFirstByte) return lose(link, "speaks neither protocol", now);
-  const std::size_t peers = context_.links.size() - context_.links.count(Stage::unknown);
-  if (peers >= context_.options.connections_max) return lose(link, "is one connection too many", now);
+  if (const auto reason = why_no_room_for(link)) return lose(link, *reason, now);
   begin_peer(link, now);
   const seam::ReadTargets targets = link.peer->next_read();
   const std::span<std::byte> target = targets.spans[0].empty() ? targets.spans[1] : targets.spans[0];
   SHOAL_CHECK(!target.empty());
   target[0] = first_byte_;
   link.peer->on_bytes(1, now);
+}
+
+std::optional<std::string> SwarmHost::why_no_room_for(const SwarmLink& accepted) const {
+  const SwarmLinks::Counts counts = context_.links.count();
+  if (is_full(counts) || counts.accepted >= share_max()) return "is one connection too many";
+  const base::Ipv4Address from = accepted.remote.address;
+  if (!from.is_loopback() && context_.links.count_accepted_from(from) >= kAcceptedPerAddressMax) {
+    return "is one connection too many from one address";
+  }
+  return std::nullopt;
 }
 
 void SwarmHost::begin_peer(SwarmLink& link, Instant now) {
@@ -199,16 +214,24 @@ void SwarmHost::lose_pointless(Instant now) {
   }
 }
 
-// When every place is taken, who has been of no use for a while leaves one to others.
+// When every place is taken that others want, who has been of no use for a while leaves his.
 void SwarmHost::make_room(Instant now) {
-  if (context_.links.size() < context_.options.connections_max) return;
+  const auto next_dial = search_.book().next_deadline();
+  const SwarmLinks::Counts counts = context_.links.count();
+  const bool lacks_dialled = counts.dialled >= share_max() && next_dial && *next_dial <= now;
+  const bool lacks_accepted = counts.accepted >= share_max();
+  const bool lacks_any = is_full(counts);
+  if (!lacks_dialled && !lacks_accepted && !lacks_any) return;
   for (const auto& [source, link] : context_.links.all()) {
     if (link->is_gone() || !link->is_peer() || now - link->since < kUselessFor) continue;
-    const bool is_of_use = link->peer->is_peer_interested() ||
-                           (download_ && link->is_source && download_->picker().is_interesting(source));
-    if (is_of_use) continue;
-    return lose(*link, "neither gives nor takes, and others wait", now);
+    const bool has_wanted_place = lacks_any || (link->is_dialled ? lacks_dialled : lacks_accepted);
+    if (has_wanted_place && !is_of_use(*link)) return lose(*link, "neither gives nor takes, and others wait", now);
   }
+}
+
+bool SwarmHost::is_of_use(const SwarmLink& link) const {
+  return link.peer->is_peer_interested() ||
+         (download_ && link.is_source && download_->picker().is_interesting(link.source));
 }
 
 // By its address, whatever port it comes from; on this host, where that is everybody's, by what else is known of it.

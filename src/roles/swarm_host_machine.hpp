@@ -6,8 +6,9 @@
 // It begins at `opening` when the torrent is known; a disk that is full leads back to `opening` for a while; any phase
 // can lead to `stopping`. Used by roles/swarm_host*.cpp only.
 //
-// Always holds: at most connections_max links besides kUnknownMax that have not said what they speak; one connection to
-// each peer; nobody is served who is banned; every announce is followed by "stopped", unless nobody listens.
+// Always holds: at most connections_max links besides kUnknownMax that have not said what they speak, with places left
+// for those we dial and for those who dial us, whoever fills the others; one connection to each peer; nobody is served
+// who is banned; every announce is followed by "stopped", unless nobody listens.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +31,11 @@ namespace shoal::roles {
 
 inline constexpr std::size_t kUnknownMax = 64;
 inline constexpr base::Duration kFirstByteTimeout = std::chrono::seconds(15);
-// Of connections_max; the rest is left to those who dial us.
-inline constexpr std::uint32_t kDialledShareNumerator = 4;
-inline constexpr std::uint32_t kDialledShareDenominator = 5;
+// Of connections_max, neither those we dial nor those who dial us take more.
+inline constexpr std::uint32_t kShareNumerator = 4;
+inline constexpr std::uint32_t kShareDenominator = 5;
+// Who dial us from one address, where many may be behind a router. Not of 127.x.
+inline constexpr std::size_t kAcceptedPerAddressMax = 20;
 inline constexpr base::Duration kDoubleWindow = std::chrono::seconds(10);  // two hosts dial each other at once
 inline constexpr base::Duration kTickEvery = std::chrono::seconds(1);
 inline constexpr base::Duration kUselessFor = std::chrono::seconds(60);  // then it makes room when all places are taken
@@ -69,7 +72,10 @@ class SwarmHost final : public seam::Machine {
   void resume_held_back();
 
   // Connections (swarm_host_links.cpp)
+  [[nodiscard]] std::size_t share_max() const;
+  [[nodiscard]] bool is_full(const SwarmLinks::Counts& counts) const;
   [[nodiscard]] bool has_room_to_dial() const;
+  [[nodiscard]] std::optional<std::string> why_no_room_for(const SwarmLink& accepted) const;
   void dial_more(base::Instant now);
   void dial(base::Endpoint endpoint, swarm::PeerProtocol protocol, base::Instant now);
   void on_accepted(const seam::Accepted& event, base::Instant now);
@@ -81,6 +87,7 @@ class SwarmHost final : public seam::Machine {
   void lose(SwarmLink& link, const std::string& reason, base::Instant now);
   void lose_pointless(base::Instant now);
   void make_room(base::Instant now);
+  [[nodiscard]] bool is_of_use(const SwarmLink& link) const;
   void ban(const Liar& liar, base::Instant now);
   [[nodiscard]] bool is_banned_here(const Liar& who) const;
   [[nodiscard]] SwarmLink* find_double(const SwarmLink& link) const;

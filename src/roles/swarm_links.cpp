@@ -29,9 +29,25 @@ SwarmLink* SwarmLinks::find(swarm::SourceId source) const {
   return found == links_.end() || found->second->is_gone() ? nullptr : found->second.get();
 }
 
-std::size_t SwarmLinks::count(SwarmLink::Stage stage) const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(links_, [stage](const auto& entry) { return entry.second->stage == stage; }));
+SwarmLinks::Counts SwarmLinks::count() const {
+  Counts counts;
+  for (const auto& [source, link] : links_) {
+    if (link->is_gone()) continue;
+    if (link->stage == SwarmLink::Stage::unknown) {
+      ++counts.unknown;
+    } else {
+      ++(link->is_dialled ? counts.dialled : counts.accepted);
+    }
+    if (link->stage == SwarmLink::Stage::dialing) ++counts.dialing;
+  }
+  return counts;
+}
+
+std::size_t SwarmLinks::count_accepted_from(base::Ipv4Address address) const {
+  return static_cast<std::size_t>(std::ranges::count_if(links_, [address](const auto& entry) {
+    const SwarmLink& link = *entry.second;
+    return link.stage == SwarmLink::Stage::open && !link.is_dialled && link.remote.address == address;
+  }));
 }
 
 void SwarmLinks::touch(SwarmLink& link) {

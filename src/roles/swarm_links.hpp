@@ -99,7 +99,14 @@ class SwarmLinks {
   [[nodiscard]] SwarmLink* find(swarm::SourceId source) const;
   [[nodiscard]] const Table& all() const { return links_; }  // also those that are gone, until sweep()
   [[nodiscard]] std::size_t size() const { return by_conn_.size(); }
-  [[nodiscard]] std::size_t count(SwarmLink::Stage stage) const;
+  struct Counts {
+    std::size_t dialled = 0;  // by us, with those that are
+    std::size_t dialing = 0;
+    std::size_t accepted = 0;  // besides those that are
+    std::size_t unknown = 0;
+  };
+  [[nodiscard]] Counts count() const;
+  [[nodiscard]] std::size_t count_accepted_from(base::Ipv4Address address) const;
   // A source that is no connection.
   [[nodiscard]] swarm::SourceId next_source() { return swarm::SourceId(++last_source_); }
 

@@ -270,28 +270,6 @@ TEST(SwarmHostEnd, KeepsToItsLimitOfGivingWhoeverAsks) {
   EXPECT_LT(seconds_since(began, world), 24);
 }
 
-// Somebody who connects to a host and does as the test says.
-class Stranger final : public seam::Machine {
- public:
-  Stranger(base::Endpoint to, base::Bytes says) : to_(to), says_(std::move(says)) {}
-  void start(base::Instant) override { actions_.emplace_back(seam::Dial{seam::ConnId(1), to_}); }
-  void on_event(seam::Event&& event, base::Instant) override {
-    if (std::holds_alternative<seam::Connected>(event) && !says_.empty()) {
-      actions_.emplace_back(seam::Send{seam::ConnId(1), says_});
-    }
-    if (std::holds_alternative<seam::InputEnded>(event)) actions_.emplace_back(seam::Close{seam::ConnId(1)});
-  }
-  seam::ReadTargets next_read(seam::ConnId) override { return {{std::span(scratch_), {}}}; }
-  std::optional<base::Instant> next_deadline() const override { return std::nullopt; }
-  seam::Actions take_actions() override { return std::exchange(actions_, {}); }
-
- private:
-  base::Endpoint to_;
-  base::Bytes says_;
-  base::Bytes scratch_ = base::Bytes(1000);
-  seam::Actions actions_;
-};
-
 TEST(SwarmHostEnd, HangsUpOnWhoSpeaksNeitherProtocolOrNotAtAll) {
   SwarmWorld world;
   const SharedTorrent shared;
@@ -333,8 +311,7 @@ TEST(SwarmHostEnd, AnythingAtAllOnItsPortBreaksNothing) {
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
   boot_seed(seed, shared);
-  const base::Bytes hello = wire::encode(
-      wire::Handshake{.has_extensions = true, .has_fast = true, .info_hash = shared.torrent.info_hash, .peer_id = {}});
+  const base::Bytes hello = hello_of(shared);
   for (int i = 0; i < 200; ++i) {
     base::Bytes noise = rng.chance(0.5) ? hello : base::Bytes{std::byte{1}};
     const std::size_t count = rng.below(3000);

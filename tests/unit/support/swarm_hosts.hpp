@@ -1,4 +1,5 @@
-// Shares and hosts for the tests of the swarm roles: a torrent of random bytes, options for seeds and downloads of it.
+// Shares and hosts for the tests of the swarm roles: a torrent of random bytes, options for seeds and downloads of it;
+// strangers.
 #pragma once
 
 #include <memory>
@@ -93,6 +94,37 @@ inline roles::SwarmHostOptions download_from(const Host& host, const SharedTorre
   auto options = options_for(host, shared);
   options.peers = std::move(peers);
   return options;
+}
+
+// Somebody who connects to a host, says what the test says, and is silent from then on.
+class Stranger final : public seam::Machine {
+ public:
+  Stranger(base::Endpoint to, base::Bytes says, std::uint64_t connections = 1)
+      : to_(to), says_(std::move(says)), connections_(connections) {}
+  void start(base::Instant) override {
+    for (std::uint64_t i = 0; i < connections_; ++i) actions_.emplace_back(seam::Dial{seam::ConnId(2 * i + 1), to_});
+  }
+  void on_event(seam::Event&& event, base::Instant) override {
+    const auto* connected = std::get_if<seam::Connected>(&event);
+    if (connected != nullptr && !says_.empty()) actions_.emplace_back(seam::Send{connected->conn, says_});
+    if (const auto* ended = std::get_if<seam::InputEnded>(&event)) actions_.emplace_back(seam::Close{ended->conn});
+  }
+  seam::ReadTargets next_read(seam::ConnId) override { return {{std::span(scratch_), {}}}; }
+  std::optional<base::Instant> next_deadline() const override { return std::nullopt; }
+  seam::Actions take_actions() override { return std::exchange(actions_, {}); }
+
+ private:
+  base::Endpoint to_;
+  base::Bytes says_;
+  std::uint64_t connections_;
+  base::Bytes scratch_ = base::Bytes(1000);
+  seam::Actions actions_;
+};
+
+// How a BitTorrent peer begins.
+inline base::Bytes hello_of(const SharedTorrent& shared, wire::PeerId peer_id = {}) {
+  return wire::encode(wire::Handshake{
+      .has_extensions = true, .has_fast = true, .info_hash = shared.torrent.info_hash, .peer_id = peer_id});
 }
 
 }  // namespace shoal::testing

@@ -1,0 +1,106 @@
+// Which connections a swarm host makes, takes and keeps, whoever else wants them.
+#include <gtest/gtest.h>
+
+#include "unit/support/swarm_hosts.hpp"
+
+namespace shoal::testing {
+namespace {
+
+wire::PeerId stranger_id(int number) {
+  wire::PeerId id{};
+  const std::string text = "-XX0001-" + std::to_string(number);
+  std::memcpy(id.data(), text.data(), text.size());
+  return id;
+}
+
+// Each from an address of its own; they stay, and neither give nor take.
+void add_strangers(SwarmWorld& world, const SharedTorrent& shared, const Host& to, int count) {
+  for (int i = 0; i < count; ++i) {
+    Host& stranger = world.add("10.1.0." + std::to_string(i) + ":1");
+    stranger.boot(std::make_unique<Stranger>(to.listening(), hello_of(shared, stranger_id(i))));
+  }
+}
+
+TEST(SwarmHostLinks, StrangersWhoFillItsPlacesDoNotKeepItFromDialling) {
+  for (const int strangers : {9, 30}) {  // of ten places: nearly all, or all
+    SwarmWorld world;
+    const SharedTorrent shared;
+    Host& seed = world.add("10.0.0.1:6000");
+    Host& getter = world.add("10.0.0.2:6000");
+    auto options = download_from(getter, shared, {seed.listening()});
+    options.connections_max = 10;
+    boot(getter, std::move(options));
+    add_strangers(world, shared, getter, strangers);
+    world.run_for(1s);
+    EXPECT_GE(getter.connections(), 8u);
+    boot_seed(seed, shared);
+    EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 20s)) << strangers;
+    EXPECT_TRUE(shared.is_whole_at(getter));
+  }
+}
+
+TEST(SwarmHostLinks, LeavesPlacesToThoseWhoDialIt) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 4'000'000});
+  Host& getter = world.add("10.0.0.100:6000");
+  std::vector<base::Endpoint> peers;
+  for (int i = 1; i <= 20; ++i) {  // they have nothing yet
+    Host& peer = world.add("10.0.0." + std::to_string(i) + ":6000");
+    boot(peer, options_for(peer, shared));
+    peers.push_back(peer.listening());
+  }
+  auto options = download_from(getter, shared, peers);
+  options.connections_max = 10;
+  boot(getter, std::move(options));
+  world.run_for(5s);
+  EXPECT_EQ(getter.connections(), 8u);
+  Host& seed = world.add("10.0.0.200:6000");
+  shared.give_all(seed);
+  auto giving = download_from(seed, shared, {getter.listening()});
+  giving.gives_after_done = true;
+  boot(seed, std::move(giving));
+  EXPECT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 20s));
+}
+
+TEST(SwarmHostLinks, WhoIsOfNoUseMakesRoomForOthersWhoDial) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.connections_max = 5;
+  boot(seed, std::move(giving));
+  add_strangers(world, shared, seed, 5);
+  world.run_for(1s);
+  EXPECT_EQ(seed.connections(), 4u);
+  const auto is_taken = [&](int number) {
+    Host& late = world.add("10.2.0." + std::to_string(number) + ":1");
+    late.boot(std::make_unique<Stranger>(seed.listening(), hello_of(shared, stranger_id(100 + number))));
+    world.run_for(1s);
+    return late.connections() == 1;
+  };
+  EXPECT_FALSE(is_taken(1));
+  world.run_for(60s);
+  EXPECT_TRUE(is_taken(2));
+}
+
+TEST(SwarmHostLinks, TakesOnlySoManyConnectionsFromOneAddress) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  const auto connections_from = [&](std::string_view address) {
+    Host& seed = world.add(std::string(address) + ":6000");
+    boot_seed(seed, shared);
+    for (int i = 0; i < 40; ++i) {
+      Host& stranger = world.add(std::string(address) + ":" + std::to_string(100 + i));
+      stranger.boot(std::make_unique<Stranger>(seed.listening(), hello_of(shared, stranger_id(i))));
+    }
+    world.run_for(1s);
+    return seed.connections();
+  };
+  EXPECT_EQ(connections_from("10.0.0.1"), 20u);
+  EXPECT_EQ(connections_from("127.0.0.1"), 40u) << "everybody here has this one";
+}
+
+}  // namespace
+}  // namespace shoal::testing
