@@ -2,6 +2,7 @@
 // trackers and users are told. Used by the parts (roles/swarm_*) only; owned by SwarmHost, outlives them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <optional>
@@ -24,6 +25,10 @@ struct SwarmContext {
   std::uint64_t uploaded_bytes = 0;
   bool is_private = false;  // BEP 27
 
+  [[nodiscard]] bool is_on_this_host(base::Ipv4Address address) const {
+    const auto& ours = options.interfaces;
+    return address.is_loopback() || std::ranges::find(ours, address) != ours.end();
+  }
   void collect(seam::Actions more) {
     actions.insert(actions.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }

@@ -260,10 +260,14 @@ bool SwarmHost::is_banned_here(const Liar& who) const {
   });
 }
 
+// Another connection to the same peer. Anybody can say an id that he heard from somebody else, so it has to come from
+// the same address, too; a peer with several is met at each.
 SwarmLink* SwarmHost::find_double(const SwarmLink& link) const {
   const auto found = std::ranges::find_if(context_.links.all(), [&](const auto& entry) {
     const SwarmLink& other = *entry.second;
-    return &other != &link && !other.is_gone() && other.is_ready && other.peer_id == link.peer_id;
+    if (&other == &link || other.is_gone() || !other.is_ready || other.peer_id != link.peer_id) return false;
+    return other.remote.address == link.remote.address ||
+           (context_.is_on_this_host(other.remote.address) && context_.is_on_this_host(link.remote.address));
   });
   return found == context_.links.all().end() ? nullptr : found->second.get();
 }

@@ -7,8 +7,8 @@
 // can lead to `stopping`. Used by roles/swarm_host*.cpp only.
 //
 // Always holds: at most connections_max links besides kUnknownMax that have not said what they speak, with places left
-// for those we dial and for those who dial us, whoever fills the others; one connection to each peer; nobody is served
-// who is banned; every announce is followed by "stopped", unless nobody listens.
+// for those we dial and for those who dial us, whoever fills the others; one connection to each peer at an address;
+// nobody is served who is banned; every announce is followed by "stopped", unless nobody listens.
 #pragma once
 
 #include <cstdint>

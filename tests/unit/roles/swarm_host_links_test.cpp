@@ -102,5 +102,49 @@ TEST(SwarmHostLinks, TakesOnlySoManyConnectionsFromOneAddress) {
   EXPECT_EQ(connections_from("127.0.0.1"), 40u) << "everybody here has this one";
 }
 
+// Peer ids are told to everybody.
+TEST(SwarmHostLinks, AStrangerWithTheIdOfAPeerDoesNotKeepItOut) {
+  for (const bool is_stranger_first : {true, false}) {
+    SwarmWorld world;
+    const SharedTorrent shared({.total_bytes = 2'000'000});
+    Host& seed = world.add("10.0.0.3:6000");
+    Host& stranger = world.add("10.0.0.9:6000");
+    Host& getter = world.add("10.0.0.2:6000");
+    shared.give_all(seed);
+    auto giving = options_for(seed, shared);
+    giving.gives_after_done = true;
+    giving.limit_up_bytes_per_s = 100'000;
+    const auto come = [&] {
+      stranger.boot(std::make_unique<Stranger>(getter.listening(), hello_of(shared, peer_id_of(seed))));
+      world.run_for(1s);
+    };
+    boot(getter, download_from(getter, shared, {seed.listening()}));
+    if (is_stranger_first) come();
+    boot(seed, std::move(giving));
+    world.run_for(5s);
+    if (!is_stranger_first) come();
+    EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 40s)) << is_stranger_first;
+  }
+}
+
+TEST(SwarmHostLinks, KeepsOneConnectionToAPeerOfThisHostWithTwoAddresses) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 4'000'000});
+  Host& getter = world.add("10.0.0.1:6000");
+  Host& seed = world.add("127.0.0.1:6001");
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.limit_up_bytes_per_s = 100'000;
+  boot(seed, std::move(giving));
+  boot(getter, download_from(getter, shared, {seed.listening()}));
+  world.run_for(2s);
+  EXPECT_EQ(getter.connections(), 1u);
+  Host& seed_elsewhere = world.add("10.0.0.1:6001");
+  seed_elsewhere.boot(std::make_unique<Stranger>(getter.listening(), hello_of(shared, peer_id_of(seed))));
+  world.run_for(2s);
+  EXPECT_EQ(getter.connections(), 1u);
+}
+
 }  // namespace
 }  // namespace shoal::testing
