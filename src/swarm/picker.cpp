@@ -135,6 +135,8 @@ void Picker::Impl::on_denied(SourceId id, base::PieceIndex piece) {
   }
   if (source->has.test(piece)) forgo(*source, piece);
   release(id, *source, {piece, 0, size_of(piece)});
+  source->let_downs = 0;
+  source->paused_until = {};
 }
 
 void Picker::Impl::on_rate(SourceId id, double rate_bytes_per_s) {
@@ -177,7 +179,7 @@ std::uint32_t Picker::Impl::release(SourceId id, PickerSource& source, const Run
 void Picker::Impl::on_released(SourceId id, const Run& run, base::Instant now) {
   PickerSource* source = find(id);
   if (!source || release(id, *source, run) == 0) return;
-  if (source->asked_blocks > 0 || source->has_brought) return;
+  if (std::exchange(source->has_brought, false) || now < source->paused_until) return;
   constexpr std::uint32_t kDoublingsMax = 16;
   source->paused_until = now + std::min<base::Duration>(kLetDownPauseMax, kLetDownPause * (1 << source->let_downs));
   source->let_downs = std::min(source->let_downs + 1, kDoublingsMax);

@@ -83,9 +83,9 @@ class Picker {
   // These bytes arrived, whole blocks. Gives the part of them to store, nearly always all; nothing when they are of no
   // use any more. It is less when another source brought some of it meanwhile: exactly this range has to be stored.
   [[nodiscard]] std::optional<Run> on_arrived(SourceId source, const Run& part);
-  // What has not arrived of this run will not come (choked, rejected, cancelled): open again. A source that gave back
-  // all it was asked for is not asked for a while, longer each time until it brings something: others are first, or it
-  // could hold up for ever what they would bring.
+  // What has not arrived of this run will not come (choked, rejected, cancelled): open again. A source that gives back
+  // again without having brought anything is not asked for a while, longer each time: others are first, or it could
+  // hold up for ever what they would bring.
   void on_released(SourceId source, const Run& run, base::Instant now);
   // Runs that were asked for twice and came from elsewhere: to be cancelled there. A later on_released() or
   // on_arrived() for them changes nothing.

@@ -149,10 +149,7 @@ Run Picker::Impl::ask(const Asker& asker, BegunPiece& begun, BlockSpan span) {
   const std::uint32_t blocks = begun.ask(span, asker.id);
   SHOAL_CHECK(blocks > 0);
   PickerSource& source = asker.source;
-  if (source.asked_blocks == 0) {
-    source.heard_at = asker.now;
-    source.has_brought = false;
-  }
+  if (source.asked_blocks == 0) source.heard_at = asker.now;
   const auto known = std::find_if(source.asked.begin(), source.asked.end(),
                                   [&begun](const auto& asked) { return asked.piece == begun.piece(); });
   if (known == source.asked.end()) {

@@ -34,8 +34,8 @@ struct PickerSource {
   std::uint64_t asked_blocks = 0;  // in all
   base::Instant heard_at{};        // when something arrived, or it was asked after a time of nothing asked
   bool is_heard = false;           // something arrived since the last pick
-  bool has_brought = false;        // since it was asked after a time of nothing asked
-  std::uint32_t let_downs = 0;     // how often in a row it gave everything back
+  bool has_brought = false;        // since it gave something back
+  std::uint32_t let_downs = 0;     // how often in a row it gave back and brought nothing
   base::Instant paused_until{};    // for that
 };
 

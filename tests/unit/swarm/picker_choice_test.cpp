@@ -168,6 +168,30 @@ TEST_F(PickerTailTest, OthersAreAskedBeforeASourceThatGaveEverythingBack) {
   EXPECT_EQ(pick(3), "0:0-3");
 }
 
+TEST_F(PickerTailTest, OthersAreAskedBeforeASourceThatAlwaysGivesAPartBack) {
+  make(2, 1);
+  add_seed(0);
+  const std::string first = pick(0);
+  const std::string second = pick(0);
+  const auto piece_of = [](const std::string& run) { return static_cast<std::uint32_t>(run[0] - '0'); };
+  release(0, blocks(piece_of(first), 0, 0));
+  EXPECT_EQ(pick(0), "-");
+  release(0, blocks(piece_of(second), 0, 0));
+  add_seed(1);
+  EXPECT_NE(pick(1, 2).find(first), std::string::npos);
+}
+
+// It says what it lacks; with all the rest it may be honest.
+TEST_F(PickerTailTest, ASourceThatDeniesWhatItGivesBackIsAskedForTheRestAtOnce) {
+  make(2, 1);
+  add(0, {0, 1});
+  const std::string first = pick(0);
+  const auto piece = static_cast<std::uint32_t>(first[0] - '0');
+  release(0, blocks(piece, 0, 0));
+  deny(0, piece);
+  EXPECT_EQ(pick(0), first == "0:0-0" ? "1:0-0" : "0:0-0");
+}
+
 TEST_F(PickerTailTest, ASourceThatGivesEverythingBackIsAskedLessAndLess) {
   make(1, 4);
   add_seed(0);
