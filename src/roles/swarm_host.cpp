@@ -156,7 +156,7 @@ void SwarmHost::tick(Instant now) {
   make_room(now);
   if (!is_taking) return;
   const bool is_moving = std::exchange(hoped_bytes_, context_.downloaded_bytes) != context_.downloaded_bytes;
-  const bool has_hope = is_hopeful();
+  const bool has_hope = is_hopeful(now);
   if (is_moving || has_hope) {
     last_hope_ = now;
     is_hopeless_told_ = false;

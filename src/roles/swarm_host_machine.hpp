@@ -122,7 +122,7 @@ class SwarmHost final : public seam::Machine {
   void on_stop_requested(base::Instant now);
   [[nodiscard]] bool gives() const;
   [[nodiscard]] seam::Finish done() const;
-  [[nodiscard]] bool is_hopeful() const;
+  [[nodiscard]] bool is_hopeful(base::Instant now) const;
   [[nodiscard]] swarm::AnnounceStatus announce_status() const;
   [[nodiscard]] const metainfo::Torrent& torrent() const { return *context_.options.torrent; }
 

@@ -84,7 +84,6 @@ void SwarmHost::on_extensions(SwarmLink& link, const wire::ExtensionHandshake& h
     search_.book().on_connected(link.addresses.front(), now);
   }
   if (phase_ == Phase::getting_metadata && handshake.metadata_id != 0 && handshake.metadata_bytes) {
-    link.offers_metadata = true;
     metadata_.add_peer(link.source, *handshake.metadata_bytes, now);
     advance_metadata(now);
   }

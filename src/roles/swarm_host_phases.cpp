@@ -244,11 +244,8 @@ void SwarmHost::stop(seam::Finish finish, Instant now) {
   }
 }
 
-bool SwarmHost::is_hopeful() const {
-  if (download_) return download_->is_hopeful();
-  return std::ranges::any_of(context_.links.all(), [](const auto& entry) {
-    return !entry.second->is_gone() && entry.second->offers_metadata;
-  });
+bool SwarmHost::is_hopeful(Instant now) const {
+  return download_ ? download_->is_hopeful() : metadata_.is_hopeful(now);
 }
 
 void SwarmHost::give_up(Instant now) {

@@ -55,7 +55,6 @@ struct SwarmLink {
   wire::PeerId peer_id{};
   base::Bitfield has;  // of size 0 before the manifest is known
   bool is_upload_only = false;
-  bool offers_metadata = false;
 
   // Taking from it.
   bool is_source = false;            // the picker knows it

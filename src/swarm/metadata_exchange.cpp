@@ -22,7 +22,8 @@ std::uint32_t size_of(std::uint32_t piece, std::uint32_t bytes) {
 
 struct Try {
   Instant began{};
-  Instant heard{};  // when a piece last came, or was asked for in vain
+  Instant heard{};                 // when a piece last came, or was asked for in vain
+  std::optional<Instant> brought;  // when a piece last came
   std::vector<Bytes> pieces;
   std::size_t arrived = 0;
   std::uint32_t next_piece = 0;       // those before it were asked for
@@ -39,6 +40,11 @@ struct Peer {
   std::optional<Try> attempt;
 
   [[nodiscard]] bool is_small() const { return bytes <= kSmallMetadataBytes; }
+  [[nodiscard]] bool is_hopeful(Instant now) const {
+    const bool is_first = rounds == 0;
+    if (!attempt) return is_first;
+    return now < attempt->brought.value_or(attempt->began) + kMetadataPatience && (is_first || attempt->brought);
+  }
   [[nodiscard]] Instant overdue_at() const { return attempt->heard + kMetadataPatience; }
   [[nodiscard]] Instant time_is_up_at() const {
     base::Duration time = kMetadataPatience;
@@ -85,6 +91,7 @@ class MetadataExchange::Impl {
     attempt.pieces[piece.piece] = piece.bytes;
     ++attempt.arrived;
     attempt.heard = now;
+    attempt.brought = now;
     std::erase(attempt.asked, piece.piece);
     std::erase(attempt.to_ask, piece.piece);
     if (attempt.arrived == attempt.pieces.size()) check(id, now);
@@ -140,6 +147,9 @@ class MetadataExchange::Impl {
   }
 
   std::vector<SourceId> take_liars() { return std::exchange(liars_, {}); }
+  [[nodiscard]] bool is_hopeful(Instant now) const {
+    return std::ranges::any_of(peers_, [now](const auto& entry) { return entry.second.is_hopeful(now); });
+  }
   [[nodiscard]] const std::optional<Bytes>& info() const { return info_; }
 
   std::optional<wire::MetadataPiece> answer(SourceId peer, std::uint32_t piece) {
@@ -276,6 +286,9 @@ std::vector<MetadataExchange::Ask> MetadataExchange::take_asks(Instant now) {
 }
 std::vector<SourceId> MetadataExchange::take_liars() {
   return impl_->take_liars();
+}
+bool MetadataExchange::is_hopeful(Instant now) const {
+  return impl_->is_hopeful(now);
 }
 const std::optional<Bytes>& MetadataExchange::info() const {
   return impl_->info();

@@ -59,6 +59,9 @@ class MetadataExchange {
   [[nodiscard]] std::vector<Ask> take_asks(base::Instant now);
   // Who sent metadata that did not match, alone: to be ended.
   [[nodiscard]] std::vector<SourceId> take_liars();
+  // Somebody whose first try has not run out of time, or who brought something lately. Silence and claims that are not
+  // believed are no hope.
+  [[nodiscard]] bool is_hopeful(base::Instant now) const;
   // The whole, verified; nothing before it is there.
   [[nodiscard]] const std::optional<base::Bytes>& info() const;
 

@@ -2,7 +2,9 @@
 // its port.
 #include <gtest/gtest.h>
 
+#include "swarm/metadata_exchange.hpp"
 #include "unit/support/swarm_hosts.hpp"
+#include "wire/extensions.hpp"
 
 namespace shoal::testing {
 namespace {
@@ -142,6 +144,27 @@ TEST(SwarmHostEnd, EndsWhenNobodyKnowsAMagnetLink) {
   ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
   EXPECT_EQ(getter.finish()->result, Result::incomplete);
   EXPECT_NE(getter.finish()->message.find(shared.torrent.info_hash.to_hex()), std::string::npos);
+}
+
+TEST(SwarmHostEnd, EndsWhenWhoClaimsToKnowAMagnetLinkSaysNothingOfIt) {
+  for (const std::uint32_t claimed_bytes : {0u, 20'000u, swarm::kMetadataBytesMax + 1}) {
+    SwarmWorld world;
+    const SharedTorrent shared;
+    Host& getter = world.add("10.0.0.2:6000");
+    auto options = options_for(getter, shared);
+    options.torrent.reset();
+    options.no_source_timeout = 20s;
+    boot(getter, std::move(options));
+    Host& claims = world.add("10.0.0.9:1");
+    base::Bytes says = hello_of(shared);
+    const base::Bytes extensions = wire::encode(wire::Extended{
+        .id = 0, .payload = wire::encode(wire::ExtensionHandshake{.metadata_id = 1, .metadata_bytes = claimed_bytes})});
+    says.insert(says.end(), extensions.begin(), extensions.end());
+    claims.boot(std::make_unique<Stranger>(getter.listening(), std::move(says)));
+    world.run_for(5s);
+    EXPECT_EQ(getter.connections(), 1u) << claimed_bytes;
+    EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 40s)) << claimed_bytes;
+  }
 }
 
 TEST(SwarmHostEnd, EndsWhenATrueDescriptionCannotBeUsed) {

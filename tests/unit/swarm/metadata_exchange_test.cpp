@@ -228,6 +228,29 @@ TEST_F(MetadataExchangeTest, AsksTheOnlyPeerAgainForWhatDidNotCome) {
   EXPECT_EQ(exchange_.info(), info_);
 }
 
+TEST_F(MetadataExchangeTest, HopesForWhoHasJustBegunOrBringsSomethingNow) {
+  const auto is_hopeful = [&] { return exchange_.is_hopeful(now_); };
+  EXPECT_FALSE(is_hopeful());
+  exchange_.add_peer(peer(1), 0, now_);
+  exchange_.add_peer(peer(1), kMetadataBytesMax + 1, now_);
+  EXPECT_FALSE(is_hopeful()) << "nobody asks whoever claims that";
+  exchange_.add_peer(peer(1), size_of(info_), now_);
+  EXPECT_EQ(asks().size(), 4u);
+  pass(kMetadataPatience - 1ms);
+  EXPECT_TRUE(is_hopeful());
+  pass(1ms);
+  EXPECT_FALSE(is_hopeful());
+  exchange_.on_piece(peer(1), piece_of(info_, 2), now_);
+  EXPECT_TRUE(is_hopeful());
+  pass(kMetadataPatience);
+  EXPECT_FALSE(is_hopeful());
+  exchange_.add_peer(peer(2), size_of(info_), now_);
+  EXPECT_TRUE(is_hopeful());
+  asks();
+  exchange_.on_refused(peer(2), 0, now_);
+  EXPECT_FALSE(is_hopeful());
+}
+
 TEST_F(MetadataExchangeTest, AsksAPeerThatRefusedAgainLater) {
   exchange_.add_peer(peer(1), size_of(info_), now_);
   EXPECT_EQ(asks().size(), 4u);
