@@ -29,18 +29,6 @@ std::uint8_t prefix_bits_of(const ifaddrs& entry) {
   return static_cast<std::uint8_t>(std::popcount(endpoint_of(*entry.ifa_netmask).address.value));
 }
 
-// By the names that Docker, Podman, libvirt, LXC and Kubernetes give to their bridges: the kernel knows no such kind.
-bool is_internal_name(std::string_view name) {
-  constexpr std::array<std::string_view, 8> kPrefixes{"docker", "virbr", "lxcbr",   "lxdbr",
-                                                      "podman", "cni",   "flannel", "vmnet"};
-  if (std::ranges::any_of(kPrefixes, [name](std::string_view prefix) { return name.starts_with(prefix); })) return true;
-  // Docker's own networks: br- and twelve hexadecimal digits. br-lan and the like are real networks.
-  constexpr std::string_view kDockerBridge = "br-";
-  constexpr std::size_t kDockerDigits = 12;
-  return name.starts_with(kDockerBridge) && name.size() == kDockerBridge.size() + kDockerDigits &&
-         name.find_first_not_of("0123456789abcdef", kDockerBridge.size()) == std::string_view::npos;
-}
-
 }  // namespace
 
 std::vector<Interface> local_interfaces() {
@@ -70,6 +58,20 @@ std::vector<base::Network> internal_networks() {
     if (interface.is_internal) networks.push_back({interface.address, interface.prefix_bits});
   }
   return networks;
+}
+
+// By the names that Docker, Podman, libvirt, LXC, Incus, VirtualBox, VMware and the networks of Kubernetes give to
+// their bridges: the kernel knows no such kind.
+bool is_internal_name(std::string_view name) {
+  constexpr std::array<std::string_view, 16> kPrefixes{"docker",  "podman",  "nerdctl", "virbr", "lxcbr", "lxdbr",
+                                                       "incusbr", "vboxnet", "vmnet",   "cni",   "cbr",   "kube-",
+                                                       "flannel", "weave",   "cilium",  "cali"};
+  if (std::ranges::any_of(kPrefixes, [name](std::string_view prefix) { return name.starts_with(prefix); })) return true;
+  // Docker's own networks: br- and twelve hexadecimal digits. br-lan and the like are real networks.
+  constexpr std::string_view kDockerBridge = "br-";
+  constexpr std::size_t kDockerDigits = 12;
+  return name.starts_with(kDockerBridge) && name.size() == kDockerBridge.size() + kDockerDigits &&
+         name.find_first_not_of("0123456789abcdef", kDockerBridge.size()) == std::string_view::npos;
 }
 
 }  // namespace shoal::net

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/endpoint.hpp"
@@ -23,5 +24,7 @@ struct Interface {
 [[nodiscard]] std::vector<Interface> local_interfaces();
 // The networks behind the internal ones.
 [[nodiscard]] std::vector<base::Network> internal_networks();
+// Whether an interface of this name is internal.
+[[nodiscard]] bool is_internal_name(std::string_view name);
 
 }  // namespace shoal::net
