@@ -27,7 +27,7 @@ std::optional<std::int64_t> parse_number(std::string_view digits) {
 
 class Parser {
  public:
-  explicit Parser(base::ByteView bytes) : bytes_(bytes), text_(base::text_of(bytes)) {}
+  Parser(base::ByteView bytes, Keys keys) : bytes_(bytes), text_(base::text_of(bytes)), keys_(keys) {}
 
   // Nesting is bounded, and so is recursion. `depth`: how many lists and dictionaries are open.
   std::expected<Value, ErrorAt> value(int depth) {
@@ -101,17 +101,33 @@ class Parser {
   }
 
   Read dictionary(Dictionary& dictionary, int depth) {
+    bool is_sorted = true;
     while (at_ < text_.size() && text_[at_] != 'e') {
       const std::size_t key_begin = at_;
       if (!is_digit(text_[at_])) return wrong(Error::key_not_string, key_begin);
       std::string_view key;
       if (const Read read = string(key); !read) return read;
-      if (!dictionary.empty() && key <= dictionary.back().key) return wrong(Error::unsorted_keys, key_begin);
+      if (!dictionary.empty() && key <= dictionary.back().key) {
+        if (keys_ == Keys::sorted || key == dictionary.back().key) return wrong(Error::unsorted_keys, key_begin);
+        is_sorted = false;
+      }
       auto item = value(depth);
       if (!item) return std::unexpected(item.error());
       dictionary.push_back({key, std::move(*item)});
     }
+    if (!is_sorted) {
+      if (const Read sorted = sort(dictionary); !sorted) return sorted;
+    }
     return end_of_container();
+  }
+
+  Read sort(Dictionary& dictionary) {
+    std::ranges::stable_sort(dictionary, {}, &Entry::key);
+    const auto same = std::ranges::adjacent_find(dictionary, {}, &Entry::key);
+    if (same == dictionary.end()) return {};
+    const std::string_view again = std::next(same)->key;
+    const std::size_t length_bytes = std::to_string(again.size()).size() + 1;
+    return wrong(Error::unsorted_keys, static_cast<std::size_t>(again.data() - text_.data()) - length_bytes);
   }
 
   Read end_of_container() {
@@ -122,6 +138,7 @@ class Parser {
 
   base::ByteView bytes_;
   std::string_view text_;  // the same bytes
+  Keys keys_;
   std::size_t at_ = 0;
   std::size_t values_ = 0;
 };
@@ -177,8 +194,8 @@ const List* Value::find_list(std::string_view key) const {
   return find_kind<List>(*this, key);
 }
 
-std::expected<Value, ErrorAt> parse(base::ByteView bytes) {
-  auto value = parse_prefix(bytes);
+std::expected<Value, ErrorAt> parse(base::ByteView bytes, Keys keys) {
+  auto value = Parser(bytes, keys).value(0);
   if (value && value->raw.size() != bytes.size()) {
     return std::unexpected(ErrorAt{Error::trailing_bytes, value->raw.size()});
   }
@@ -186,7 +203,7 @@ std::expected<Value, ErrorAt> parse(base::ByteView bytes) {
 }
 
 std::expected<Value, ErrorAt> parse_prefix(base::ByteView bytes) {
-  return Parser(bytes).value(0);
+  return Parser(bytes, Keys::sorted).value(0);
 }
 
 Writer& Writer::integer(std::int64_t value) {

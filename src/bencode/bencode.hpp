@@ -2,8 +2,9 @@
 // tracker.
 //
 // Always holds: a decoded value remembers which bytes it was (`raw`), so that an info dictionary hashes to what its
-// author hashed; nesting deeper than kDepthMax, more than kValuesMax values, a length beyond the input, unsorted or
-// repeated keys, leading zeros and "-0" are errors; the input outlives the value (strings are views into it).
+// author hashed; nesting deeper than kDepthMax, more than kValuesMax values, a length beyond the input, repeated keys,
+// leading zeros and "-0" are errors, and so are unsorted keys unless they are allowed; the input outlives the value
+// (strings are views into it).
 #pragma once
 
 #include <cstddef>
@@ -69,8 +70,11 @@ struct Entry {
   Value value;
 };
 
+// Some programs write .torrent files with keys as they come, and all others read them.
+enum class Keys : std::uint8_t { sorted, in_any_order };
+
 // The whole input is one value.
-[[nodiscard]] std::expected<Value, ErrorAt> parse(base::ByteView bytes);
+[[nodiscard]] std::expected<Value, ErrorAt> parse(base::ByteView bytes, Keys keys = Keys::sorted);
 // The value at the front; what follows it is left alone (BEP 9: payload behind a dictionary). `raw` tells its length.
 [[nodiscard]] std::expected<Value, ErrorAt> parse_prefix(base::ByteView bytes);
 

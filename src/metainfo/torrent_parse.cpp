@@ -238,7 +238,7 @@ class Surroundings {
 
 Parsed<bencode::Value> parse_dictionary(base::ByteView bytes) {
   if (bytes.size() > kTorrentBytesMax) return wrong(TorrentError::too_big, fmt::format("{} bytes", bytes.size()));
-  auto value = bencode::parse(bytes);
+  auto value = bencode::parse(bytes, bencode::Keys::in_any_order);
   if (!value) {
     return wrong(TorrentError::not_bencode,
                  fmt::format("{} (byte {})", bencode::describe(value.error().error), value.error().offset));

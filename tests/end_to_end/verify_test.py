@@ -248,8 +248,8 @@ class HostileTorrents(TorrentCase):
         empty=(b"", "ends inside"),
         deep=(b"l" * 100_000, "too deeply"),
         huge_string=(b"d4:info99999999999999:x", "ends inside"),
-        unsorted=(b"d4:infode1:ai1ee", "not sorted"),
         repeated=(b"d1:ai1e1:ai2ee", "there twice"),
+        repeated_unsorted=(b"d4:infode1:ai1e4:infodee", "there twice"),
         many=(b"l" + b"0:" * 3_000_000 + b"e", "too many values"),
         no_info=(b"d8:announce1:xe", "lacks a key: info"),
     )

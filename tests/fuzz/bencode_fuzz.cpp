@@ -1,5 +1,5 @@
 // Bencoding has one spelling for each value: whatever is accepted is written back byte for byte, every value's own
-// bytes read as that value alone, and an error points into the input.
+// bytes read as that value alone, and an error points into the input. Where keys may come in any order, all are found.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -47,9 +47,19 @@ void check_inside(const Value& value, int levels) {
   }
 }
 
+// Keys in any order: everything is found, and what is sorted reads the same.
+void check_any_order(base::ByteView input, bool is_sorted) {
+  const auto value = parse(input, Keys::in_any_order);
+  SHOAL_CHECK(value || !is_sorted);
+  if (!value || value->dictionary() == nullptr) return;
+  for (const auto& [key, item] : *value->dictionary()) SHOAL_CHECK(value->find(key) == &item);
+  SHOAL_CHECK(!is_sorted || std::ranges::equal(written(*value), input));
+}
+
 void check(base::ByteView input) {
   const auto prefix = parse_prefix(input);
   const auto whole = parse(input);
+  check_any_order(input, whole.has_value());
   if (!prefix) {
     SHOAL_CHECK(!whole && whole.error() == prefix.error());
     SHOAL_CHECK(prefix.error().offset <= input.size());

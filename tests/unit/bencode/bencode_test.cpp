@@ -133,6 +133,27 @@ TEST(Bencode, RefusesAKeyThatIsThereTwice) {
   expect_error("d0:i1e0:i1ee", Error::unsorted_keys, 6);
 }
 
+TEST(Bencode, SortsKeysThatMayComeInAnyOrder) {
+  const std::string_view text = "d1:bi1e1:ad1:yi2e1:xi3ee1:ci4ee";
+  const auto value = parse(base::view_of(text), Keys::in_any_order);
+  ASSERT_TRUE(value);
+  EXPECT_EQ(*value->find_integer("b"), 1);
+  EXPECT_EQ(*value->find_integer("c"), 4);
+  EXPECT_EQ(*value->find("a")->find_integer("x"), 3);
+  EXPECT_EQ(base::text_of(value->find("a")->raw), "d1:yi2e1:xi3ee") << "as it was written";
+  EXPECT_EQ(base::text_of(value->raw), text);
+}
+
+TEST(Bencode, RefusesAKeyThatIsThereTwiceInAnyOrder) {
+  const auto twice = [](std::string_view text) {
+    const auto value = parse(base::view_of(text), Keys::in_any_order);
+    return value ? ErrorAt{} : value.error();
+  };
+  EXPECT_EQ(twice("d1:ai1e1:ai1ee"), (ErrorAt{Error::unsorted_keys, 7}));
+  EXPECT_EQ(twice("d1:bi1e1:ai1e1:bi2ee"), (ErrorAt{Error::unsorted_keys, 13}));
+  EXPECT_EQ(twice("d1:bi1e0:i1e1:ci1e0:i2ee"), (ErrorAt{Error::unsorted_keys, 18}));
+}
+
 TEST(Bencode, NestsAsDeepAsTheLimitAndNoDeeper) {
   const auto nested = [](int depth, const std::string& open) {
     std::string text;

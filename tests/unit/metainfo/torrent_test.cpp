@@ -95,6 +95,20 @@ TEST(Torrent, TheInfoHashIsOfWhatTheAuthorWrote) {
   EXPECT_NE(torrent->info_hash.to_hex(), golden::kHelloInfoHash);
 }
 
+TEST(Torrent, ReadsKeysInAnyOrder) {
+  const Torrent torrent =
+      parsed("d4:info" + std::string(golden::kHelloInfo) + "7:comment3:odd8:announce21:http://127.0.0.1:8000e");
+  EXPECT_EQ(torrent.info_hash.to_hex(), golden::kHelloInfoHash);
+  EXPECT_EQ(torrent.comment, "odd");
+  EXPECT_EQ(torrent.tracker_tiers, (std::vector<Path>{{"http://127.0.0.1:8000"}}));
+  // Within the info dictionary too: what is hashed, and told to others, is what the author wrote.
+  const std::string info = "d12:piece lengthi16e4:name1:f6:pieces0:6:lengthi0ee";
+  const Torrent other = parsed("d4:info" + info + "e");
+  EXPECT_EQ(other.manifest.name, "f");
+  EXPECT_EQ(base::text_of(other.info), info);
+  EXPECT_EQ(other.info_hash, base::sha1(base::view_of(info)));
+}
+
 TEST(Torrent, ReadsAnInfoDictionaryAlone) {
   const auto torrent = parse_info(base::view_of(golden::kBoxInfo));
   ASSERT_TRUE(torrent);
