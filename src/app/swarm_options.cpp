@@ -116,6 +116,7 @@ Read<roles::SwarmHostOptions> make_host_options(const SwarmOptions& options) {
   if (!bind->is_any() && host.interfaces.empty()) {
     return std::unexpected(fmt::format("--bind {}: no interface of this host that is up has it", options.bind));
   }
+  host.internal_networks = net::internal_networks();
   host.uses_local_discovery = !options.no_local;
   for (const std::string& text : options.peers) {
     const auto peer = parse_host_and_port("--peer", text);

@@ -29,10 +29,11 @@ struct SwarmHostOptions {
   std::vector<std::string> selected;         // globs; empty: everything
   bool is_sequential = false;
 
-  wire::PeerId peer_id{};                     // begins with "-SH"
-  base::Endpoint listening;                   // the real port; 0.0.0.0 possible
-  std::vector<base::Ipv4Address> interfaces;  // of this host, 127.0.0.1 included: for local discovery
-  std::vector<base::Endpoint> peers;          // named by the user, either protocol
+  wire::PeerId peer_id{};                             // begins with "-SH"
+  base::Endpoint listening;                           // the real port; 0.0.0.0 possible
+  std::vector<base::Ipv4Address> interfaces;          // of this host, 127.0.0.1 included: for local discovery
+  std::vector<base::Network> internal_networks = {};  // behind this host, of containers: nobody outside hears of them
+  std::vector<base::Endpoint> peers;                  // named by the user, either protocol
   std::vector<std::vector<std::string>> tracker_tiers;
   std::vector<std::string> web_seeds;
   bool uses_local_discovery = true;  // off for private torrents in any case

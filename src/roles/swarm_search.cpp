@@ -178,6 +178,16 @@ std::optional<Endpoint> SwarmSearch::listening_of(const SwarmLink& link) const {
   return link.addresses.front();
 }
 
+// As far as it can be known here.
+bool SwarmSearch::is_reachable(base::Ipv4Address peer, base::Ipv4Address from) const {
+  if (peer.is_loopback()) return from.is_loopback();
+  if (context_.is_on_this_host(from)) return true;
+  if (peer.is_local() && !from.is_local()) return false;
+  return std::ranges::all_of(context_.options.internal_networks, [&](const base::Network& network) {
+    return !network.contains(peer) || network.contains(from);
+  });
+}
+
 // What changed since it was told last: who came, and who went.
 void SwarmSearch::tell_news(SwarmLink& link, Instant now) {
   link.tell_at = now + kExchangeEvery;
@@ -187,8 +197,7 @@ void SwarmSearch::tell_news(SwarmLink& link, Instant now) {
   for (const auto& [source, other] : context_.links.all()) {
     if (other->is_gone() || source == link.source) continue;
     const auto endpoint = listening_of(*other);
-    // 127.x means nothing on another host.
-    if (!endpoint || (endpoint->address.is_loopback() && !link.remote.address.is_loopback())) continue;
+    if (!endpoint || !is_reachable(endpoint->address, link.remote.address)) continue;
     connected.insert(*endpoint);
     if (link.told.contains(*endpoint) || news.added.size() >= kExchangePeersMax) continue;
     news.added.push_back({*endpoint, other->is_seed() || other->is_upload_only});

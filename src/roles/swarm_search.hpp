@@ -4,7 +4,8 @@
 // hour later.
 //
 // Always holds: nothing is asked of the local network, taken from or given to exchange for a private torrent (BEP 27);
-// our own addresses are never dialled; each peer hears news of the others at most once in kExchangeEvery.
+// our own addresses are never dialled; nobody is told of peers that only this host or its network reaches; each peer
+// hears news of the others at most once in kExchangeEvery.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +66,7 @@ class SwarmSearch {
   void on_utp(const seam::DatagramArrived& datagram, base::Instant now);
   void tell_news(SwarmLink& link, base::Instant now);
   [[nodiscard]] std::optional<base::Endpoint> listening_of(const SwarmLink& link) const;
+  [[nodiscard]] bool is_reachable(base::Ipv4Address peer, base::Ipv4Address from) const;
 
   SwarmContext& context_;
   std::function<swarm::AnnounceStatus()> status_;

@@ -195,6 +195,44 @@ TEST(SwarmHostFind, HostsThatKnowOneInTheMiddleLearnOfEachOther) {
   EXPECT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 60s));
 }
 
+TEST(SwarmHostFind, TellsNobodyOfPeersThatOnlyItsOwnNetworksReach) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 4'000'000});
+  const auto with_exchange = [&](Host& host, std::vector<base::Endpoint> peers) {
+    auto options = download_from(host, shared, std::move(peers));
+    options.uses_exchange = true;
+    options.internal_networks = {{*base::Ipv4Address::parse("172.17.0.1"), 16}};
+    boot(host, std::move(options));
+  };
+  Host& middle = world.add("10.0.0.1:6000");
+  with_exchange(middle, {});
+  std::vector<base::Endpoint> all;
+  for (const std::string_view each :
+       {"172.17.0.2:6000", "172.17.0.3:6000", "10.0.0.2:6000", "10.0.0.3:6000", "8.8.8.8:6000", "8.8.4.4:6000"}) {
+    Host& host = world.add(each);
+    with_exchange(host, {middle.listening()});
+    all.push_back(host.listening());
+  }
+  std::map<base::Endpoint, std::set<base::Endpoint>> heard_of;
+  world.run_for(100s);
+  for (const base::Endpoint& host : all) {
+    for (const auto& source : world.find(host)->traces<seam::SourceTrace>()) {
+      if (source.status == seam::SourceStatus::connecting) heard_of[host].insert(source.source);
+    }
+    heard_of[host].erase(middle.listening());
+  }
+  const auto does_hear = [&](std::size_t who, std::size_t of) { return heard_of[all[who]].contains(all[of]); };
+  EXPECT_TRUE(does_hear(0, 1) || does_hear(1, 0)) << "containers of each other";
+  EXPECT_TRUE(does_hear(2, 3) || does_hear(3, 2)) << "the local network of itself";
+  EXPECT_TRUE(does_hear(4, 5) || does_hear(5, 4)) << "the world of itself";
+  for (const std::size_t container : {0u, 1u}) {
+    for (const std::size_t other : {2u, 3u, 4u, 5u}) EXPECT_FALSE(does_hear(other, container)) << other;
+  }
+  for (const std::size_t local : {2u, 3u}) {
+    for (const std::size_t other : {4u, 5u}) EXPECT_FALSE(does_hear(other, local)) << other;
+  }
+}
+
 TEST(SwarmHostFind, APrivateTorrentIsFoundNeitherLocallyNorByExchange) {
   SwarmWorld world;
   const SharedTorrent shared({.is_private = true});
