@@ -11,15 +11,14 @@
 #include "app/audience.hpp"
 #include "app/cli.hpp"
 #include "app/json_events.hpp"
-#include "app/own_tracker.hpp"
 #include "app/print.hpp"
+#include "app/publishing.hpp"
 #include "app/swarm_options.hpp"
 #include "app/torrent_files.hpp"
 #include "app/work_progress.hpp"
 #include "metainfo/magnet.hpp"
 #include "net/interfaces.hpp"
 #include "net/runner.hpp"
-#include "roles/url_fetch.hpp"
 #include "storage/share_files.hpp"
 #include "storage/share_scan.hpp"
 
@@ -104,19 +103,12 @@ base::Ipv4Address outward_address(base::Ipv4Address listening) {
   return base::Ipv4Address::loopback();
 }
 
-// Where the share is published, and the tracker that we are for it.
-struct Publication {
-  std::optional<base::Endpoint> tracker;
-  std::string token;
-  std::unique_ptr<OwnTracker> own;
-};
-
-std::optional<Publication> publish(const ShareOptions& options, const Offer& offer, ExitCode& code) {
+// nothing: `code` says how it ended.
+std::optional<PublishOptions> make_publish_options(const ShareOptions& options, const Offer& offer, ExitCode& code) {
   const CommonOptions& common = options.swarm.common;
-  Publication publication;
-  auto search_options = make_search_options(options.swarm);
-  if (!search_options) {
-    code = fail(common, ExitCode::usage, search_options.error());
+  auto search = make_search_options(options.swarm);
+  if (!search) {
+    code = fail(common, ExitCode::usage, search.error());
     return std::nullopt;
   }
   if (!options.token_file.empty()) {
@@ -125,49 +117,38 @@ std::optional<Publication> publish(const ShareOptions& options, const Offer& off
       code = fail(common, ExitCode::usage, token.error());
       return std::nullopt;
     }
-    publication.token = token->substr(0, token->find_last_not_of(" \t\r\n") + 1);
-    search_options->token = publication.token;
+    search->token = token->substr(0, token->find_last_not_of(" \t\r\n") + 1);
   }
-  search_options->goal = roles::ShareSearchOptions::Goal::publish;
-  search_options->name = offer.torrent.manifest.name;
-  search_options->torrent = metainfo::encode_torrent(offer.torrent);
-  const bool is_named = !search_options->trackers.empty();
-  if (!is_named && (options.swarm.no_local || (offer.torrent.is_private && !options.swarm.trackers.empty()))) {
-    return publication;
-  }
+  search->goal = roles::ShareSearchOptions::Goal::publish;
+  search->name = offer.torrent.manifest.name;
+  search->torrent = metainfo::encode_torrent(offer.torrent);
+  const bool is_named = !search->trackers.empty();
   // Nobody there is the usual case: an idle network answers within a few milliseconds.
-  if (!is_named) search_options->patience = std::chrono::milliseconds(700);
-  const auto search = roles::make_share_search(*search_options);
-  const seam::Finish finish = run_search(options.swarm, *search);
-  if (search->result().published_at) {
-    publication.tracker = search->result().published_at;
-    return publication;
+  if (!is_named) search->patience = std::chrono::milliseconds(700);
+  const auto bind = base::Ipv4Address::parse(options.swarm.bind).value_or(base::Ipv4Address{});
+  return PublishOptions{.search = std::move(*search),
+                        .may_be_tracker = !is_named && !options.no_own_tracker,
+                        .own = {.bind = bind, .discovery_port = options.swarm.discovery_port}};
+}
+
+// nothing: `code` says how it ended.
+std::optional<Publication> publish_first(const ShareOptions& options, const Offer& offer,
+                                         const PublishOptions& publishing, ExitCode& code) {
+  const CommonOptions& common = options.swarm.common;
+  if (publishing.search.trackers.empty() &&
+      (options.swarm.no_local || (offer.torrent.is_private && !options.swarm.trackers.empty()))) {
+    return Publication{};
   }
-  if (finish.result == seam::Finish::Result::interrupted || is_named || options.no_own_tracker) {
-    code = fail(common, exit_code_of(finish.result), finish.message);
+  auto publication = publish(publishing, [&](roles::ShareSearch& search) { return run_search(options.swarm, search); });
+  if (!publication) {
+    code = fail(common, exit_code_of(publication.error().result), publication.error().message);
     return std::nullopt;
   }
-  auto bind = base::Ipv4Address::parse(options.swarm.bind).value_or(base::Ipv4Address{});
-  auto own = OwnTracker::start({.bind = bind, .discovery_port = options.swarm.discovery_port});
-  if (!own) {
-    // Without a tracker others still find us by local peer discovery, given the magnet link.
-    if (!common.is_json && !common.is_quiet) {
-      print_text(stderr, fmt::format("shoal: no tracker here ({}); others need the magnet link\n", own.error()));
-    }
-    return publication;
+  // Without a tracker others still find us by local peer discovery, given the magnet link.
+  if (!publication->trouble.empty() && !common.is_json && !common.is_quiet) {
+    print_text(stderr, fmt::format("shoal: no tracker here ({}); others need the magnet link\n", publication->trouble));
   }
-  publication.own = std::move(*own);
-  base::Endpoint ours = publication.own->listening();
-  if (ours.address.is_any()) ours.address = base::Ipv4Address::loopback();
-  search_options->trackers = {ours};
-  const auto again = roles::make_share_search(*search_options);
-  const seam::Finish published = run_search(options.swarm, *again);
-  if (!again->result().published_at) {
-    code = fail(common, exit_code_of(published.result), published.message);
-    return std::nullopt;
-  }
-  publication.tracker = ours;
-  return publication;
+  return std::move(*publication);
 }
 
 metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, const Publication& publication,
@@ -223,21 +204,7 @@ void say_what_is_offered(const ShareOptions& options, const Offer& offer, const 
   print_result(magnet);
 }
 
-// When we were the last who had it, it is listed no longer. Whether that works or not: nobody waits for it.
-void take_back(const Offer& offer, const Publication& publication) {
-  if (!publication.tracker || publication.own) return;
-  seam::Fetch fetch{.fetch = seam::FetchId(1),
-                    .url = fmt::format("http://{}/shares/{}.torrent?if=unused", publication.tracker->to_string(),
-                                       offer.torrent.info_hash.to_hex()),
-                    .method = "DELETE",
-                    .timeout = std::chrono::seconds(1)};
-  if (!publication.token.empty()) fetch.headers.emplace_back("Authorization", "Bearer " + publication.token);
-  roles::UrlFetch machine(std::move(fetch));
-  net::Runner runner({.pool_threads = 1});
-  (void)runner.run(machine);
-}
-
-ExitCode give(const ShareOptions& options, const Offer& offer, const Publication& publication) {
+ExitCode give(const ShareOptions& options, const Offer& offer, PublishOptions publishing, Publication publication) {
   const CommonOptions& common = options.swarm.common;
   auto host = make_host_options(options.swarm);
   if (!host) return fail(common, ExitCode::usage, host.error());
@@ -259,20 +226,31 @@ ExitCode give(const ShareOptions& options, const Offer& offer, const Publication
     }
   }
   Audience audience({.common = common, .is_swarm = true, .is_sharing = true, .prints_path = false});
+  std::unique_ptr<ShareKeeper> keeper;
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   net::Runner runner(
       {.store = store->get(),
        .library = store->get(),
        .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
-       .on_tick = [&audience](base::Instant now) { audience.on_tick(now); },
+       .on_tick =
+           [&audience, &keeper](base::Instant now) {
+             auto news = keeper->take_news();
+             if (news) audience.on_trace(seam::NoteTrace{seam::NoteTrace::Level::info, std::move(*news)}, now);
+             audience.on_tick(now);
+           },
        .stops_on_signals = true});
   const auto listening = runner.listen_tcp(host->listening);
   if (!listening) return fail(common, ExitCode::usage, "share: " + listening.error().message);
   host->listening = *listening;
   say_what_is_offered(options, offer, publication, *listening);
+  keeper = std::make_unique<ShareKeeper>(KeeperOptions{.publish = std::move(publishing),
+                                                       .info_hash = host->info_hash,
+                                                       .peer_id = host->peer_id,
+                                                       .port = listening->port},
+                                         std::move(publication));
   const auto machine = roles::make_swarm_host(std::move(*host), buffers, base::Rng(std::random_device{}()));
   const seam::Finish finish = runner.run(*machine);
-  take_back(offer, publication);
+  keeper.reset();
   // Ending a share is how it is meant to end.
   if (finish.result == seam::Finish::Result::interrupted) return ExitCode::done;
   return audience.on_finish(finish);
@@ -283,9 +261,11 @@ ExitCode run_share(const ShareOptions& options) {
   const bool is_torrent = !options.data.empty();
   const auto offer = is_torrent ? offer_torrent(options, code) : offer_path(options, code);
   if (!offer) return code;
-  const auto publication = publish(options, *offer, code);
+  auto publishing = make_publish_options(options, *offer, code);
+  if (!publishing) return code;
+  auto publication = publish_first(options, *offer, *publishing, code);
   if (!publication) return code;
-  return give(options, *offer, *publication);
+  return give(options, *offer, std::move(*publishing), std::move(*publication));
 }
 
 }  // namespace

@@ -10,13 +10,14 @@ from urllib.parse import parse_qs, quote
 from support import bencode
 from support.cases import expanded, for_each
 from support.course import some_bytes
-from support.events import wait_event
+from support.events import events, wait_event
 from support.lan import Lan, run
 from support.network import enter_fresh_network
 from support.processes import wait_until
 from support.shoal import DISK, DONE, NOTHING_FOUND, REFUSED, USAGE
 from support.verbs import MIB, VerbCase
 
+TAKES_PLACE_S = 40.0  # until somebody is the tracker instead, on a busy machine
 ELSEWHERE = "203.0.113.5"  # an address of no local network
 
 
@@ -147,6 +148,68 @@ class Standing(TrackerCase):
         self.got(sharer.shared["magnet"])
         self.assert_same(self.there / "disk.img", self.disk)
         self.assert_alive(sharer)
+
+
+@expanded
+class WhenTheTrackerGoes(TrackerCase):
+    """Whoever gives something goes on being found."""
+
+    def setUp(self):
+        super().setUp()
+        self.first = self.share(self.disk)
+        self.assertTrue(self.first.shared["is_tracker"])
+        self.other = self.write("other.img", some_bytes(300_000))
+
+    def listed(self):
+        process = self.verb("list", "--json", "--patience", "0.3")
+        process.wait()
+        return {event["name"]: event["seeds"] for event in events(process, "share")}
+
+    def assert_got(self, name, path):
+        folder = self.there / f"{name}-{len(list(self.there.iterdir()))}"
+        folder.mkdir()
+        self.got(name, cwd=folder)
+        self.assert_same(folder / name, path)
+
+    @for_each(ctrl_c=signal.SIGINT, killed=signal.SIGKILL)
+    def test_another_takes_its_place(self, number):
+        second = self.share(self.other)
+        self.assertFalse(second.shared["is_tracker"])
+        third = self.share(self.write("third.img", b"third"))
+        self.first.signal(number)
+        self.first.wait()
+        wait_until(
+            lambda: self.listed() == {"other.img": 1, "third.img": 1}, "both are listed, and given", TAKES_PLACE_S
+        )
+        self.assert_got("other.img", self.other)
+        wait_until(
+            lambda: any("does not answer any more" in note["text"] for note in events(second, "note")), "it is told"
+        )
+        third.signal(signal.SIGINT)
+        self.assert_exit(third, DONE)
+        wait_until(lambda: self.listed() == {"other.img": 1}, "the third one is not", TAKES_PLACE_S)
+
+    def test_it_may_come_back_without_its_memory(self):
+        self.end(self.first, signal.SIGINT)
+        tracker = self.tracker()
+        second = self.share(self.disk)
+        self.assertFalse(second.shared["is_tracker"])
+        wait_until(lambda: self.listed() == {"disk.img": 1}, "it is listed")
+        tracker.signal(signal.SIGKILL)
+        tracker.wait()
+        tracker = self.tracker("--state", self.root / "nothing")
+        wait_until(lambda: self.listed() == {"disk.img": 1}, "it is listed again", TAKES_PLACE_S)
+        self.end(second, signal.SIGINT)
+        self.assertEqual(self.listed(), {})
+
+    def test_who_must_not_be_a_tracker_waits_for_one(self):
+        second = self.share(self.other, "--no-own-tracker")
+        self.end(self.first, signal.SIGINT)
+        wait_until(lambda: self.listed() == {}, "nobody lists anything")
+        self.share(self.disk)
+        wait_until(lambda: self.listed() == {"disk.img": 1, "other.img": 1}, "both are listed", TAKES_PLACE_S)
+        self.end(second, signal.SIGINT)
+        self.assertEqual(self.listed(), {"disk.img": 1})
 
 
 class Links(TrackerCase):
