@@ -12,6 +12,7 @@
 #include "app/json_events.hpp"
 #include "app/print.hpp"
 #include "app/progress.hpp"
+#include "base/endpoint.hpp"
 
 namespace shoal::app {
 
@@ -49,6 +50,22 @@ void set_up_log(const CommonOptions& options) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+CLI::Validator number_in(double least, double most) {
+  const auto check = [least, most](const std::string& text) {
+    double number = 0;
+    const bool is_in = CLI::detail::lexical_cast(text, number) && number >= least && number <= most;
+    return is_in ? std::string() : fmt::format("{} is not a number from {} to {}", text, least, most);
+  };
+  return CLI::Validator(check, fmt::format("FLOAT in [{} - {}]", least, most));
+}
+
+CLI::Validator port_number() {
+  const auto check = [](const std::string& text) {
+    return base::parse_port(text) ? std::string() : text + " is not a port from 0 to 65535";
+  };
+  return CLI::Validator(check, "");
+}
+
 std::optional<std::uint64_t> parse_size(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -63,6 +80,19 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   if (number > (UINT64_MAX >> shift)) return std::nullopt;
   return number << shift;
 }
+
+namespace {
+
+// What stands where a command should; nothing when none was given.
+std::string unknown_command(const CLI::App& app, const CLI::App& course) {
+  const bool is_of_course = app.got_subcommand(&course);
+  const CLI::App& chosen = is_of_course ? course : app;
+  const std::vector<std::string> left = chosen.remaining();
+  if (left.empty() || left.front().starts_with('-')) return {};
+  return (is_of_course ? "course " : "") + left.front();
+}
+
+}  // namespace
 
 int run_program(int count, char** arguments) {
   // A reader of our output that goes away is an error of that write, not our end.
@@ -90,6 +120,12 @@ int run_program(int count, char** arguments) {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
     const bool is_help = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success);
+    // Else what is wrong with it would be told as something that is missing.
+    if (error.get_name() == "RequiredError" && !unknown_command(app, *course).empty()) {
+      print_text(stderr, fmt::format("shoal {}: there is no such command\nRun with --help for more information.\n",
+                                     printable(unknown_command(app, *course))));
+      return static_cast<int>(ExitCode::usage);
+    }
     app.exit(error);
     return static_cast<int>(is_help ? ExitCode::done : ExitCode::usage);
   }

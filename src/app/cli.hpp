@@ -62,6 +62,10 @@ void print_result(const std::string& line);
 // Logging of a server: stderr, with time; quiet keeps warnings only.
 void set_up_log(const CommonOptions& options);
 
+// For options: a number from least to most, which CLI::Range would also say of "nan".
+[[nodiscard]] CLI::Validator number_in(double least, double most);
+[[nodiscard]] CLI::Validator port_number();
+
 // "512K", "2M", "1G", "1000": a number of bytes.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 

@@ -15,6 +15,8 @@
 namespace shoal::app {
 namespace {
 
+constexpr std::size_t kTextBytesMax = 64u << 20;  // of any configuration; some files never end
+
 std::string reason() {
   return std::strerror(errno);
 }
@@ -40,14 +42,28 @@ Read<std::string> read_text(const std::filesystem::path& path) {
   std::array<char, 4096> block{};
   // read() turns an error of the file into a state; iterators over the stream's buffer would throw it.
   while (file.read(block.data(), block.size()), file.gcount() > 0) {
+    if (text.size() > kTextBytesMax) {
+      return std::unexpected(fmt::format("{}: longer than {} MiB", path.string(), kTextBytesMax >> 20));
+    }
     text.append(block.data(), static_cast<std::size_t>(file.gcount()));
   }
   if (!file.is_open() || file.bad()) {
-    const char* hint = errno == ENOENT ? " (is this the course folder? give --dir, or make one with `split`)" : "";
-    return std::unexpected(fmt::format("{}: cannot be read: {}{}", path.string(), reason(), hint));
+    return std::unexpected(fmt::format("{}: cannot be read: {}", path.string(), reason()));
   }
   return text;
 }
+
+namespace {
+
+Read<std::string> read_configuration(const std::filesystem::path& path) {
+  auto text = read_text(path);
+  std::error_code error;
+  if (text || std::filesystem::exists(path, error)) return text;
+  return std::unexpected(text.error() +
+                         " (is this the course folder? give --dir, or make one with `shoal course split`)");
+}
+
+}  // namespace
 
 Read<void> write_text(const std::filesystem::path& path, const std::string& text) {
   std::error_code ignored;
@@ -68,13 +84,13 @@ Read<void> write_text(const std::filesystem::path& path, const std::string& text
 }
 
 Read<course::PeersConfig> read_peers(const CourseFolder& folder) {
-  const auto text = read_text(folder.peers_ini());
+  const auto text = read_configuration(folder.peers_ini());
   if (!text) return std::unexpected(text.error());
   return told(course::parse_peers_ini(*text), folder.peers_ini());
 }
 
 Read<course::FileConfig> read_file_config(const std::filesystem::path& path) {
-  const auto text = read_text(path);
+  const auto text = read_configuration(path);
   if (!text) return std::unexpected(text.error());
   return told(course::parse_file_ini(*text), path);
 }

@@ -163,7 +163,7 @@ void add_limits(CLI::App& command, ClientOptions& options) {
   command.add_option("--file-info-limit", options.file_info_limit, "the largest list of chunks to accept")
       ->capture_default_str();
   const auto add_seconds = [&command](const char* name, double& target, const char* what) {
-    command.add_option(name, target, what)->check(CLI::Range(0.1, 86400.0))->capture_default_str();
+    command.add_option(name, target, what)->check(number_in(0.1, 86400))->capture_default_str();
   };
   add_seconds("--answer-timeout", options.answer_timeout_s, "seconds to wait for an answer to begin");
   add_seconds("--stall-timeout", options.stall_timeout_s, "seconds without progress inside an answer");
@@ -184,7 +184,9 @@ void add_client_command(CLI::App& course, Chosen& chosen) {
   command->add_option("--tracker", options->tracker, "HOST:PORT, in step 2 (default: the one in config/peers.ini)");
   command->add_option("--peer", options->peers, "HOST:PORT of a further peer to ask");
   command->add_option("--bind", options->bind, "discover on the interface with this address only");
-  command->add_option("--discovery-port", options->discovery_port, "UDP port, in step 3")->capture_default_str();
+  command->add_option("--discovery-port", options->discovery_port, "UDP port, in step 3")
+      ->check(port_number())
+      ->capture_default_str();
   command->add_option("--output", options->output, "write just this file, instead of the course layout");
   command->add_option("--sequence-diagram", options->sequence_diagram,
                       "write the exchanged messages to this file as a Mermaid diagram");

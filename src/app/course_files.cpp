@@ -154,9 +154,9 @@ ExitCode run_split(const SplitCommand& command) {
   if (command.common.is_json) {
     print_result(json_of_result("split", name, split->file_bytes, static_cast<std::uint32_t>(split->chunks.size())));
   } else if (!command.common.is_quiet) {
-    print_result(fmt::format("{}: {} in {} chunks of {}: {}", name,
-                             describe_bytes(static_cast<double>(split->file_bytes)), split->chunks.size(),
-                             describe_bytes(static_cast<double>(*chunk_bytes)), describe_owners(command, *split)));
+    print_result(fmt::format("{}: {} in {} of {}: {}", name, describe_bytes(static_cast<double>(split->file_bytes)),
+                             counted(split->chunks.size(), "chunk"), describe_bytes(static_cast<double>(*chunk_bytes)),
+                             describe_owners(command, *split)));
   }
   return ExitCode::done;
 }
@@ -187,8 +187,8 @@ ExitCode run_merge(const ResultCommand& command) {
   if (command.common.is_json) {
     print_result(json_of_result("merged", output.string(), *merged, static_cast<std::uint32_t>(config->chunks.size())));
   } else if (!command.common.is_quiet) {
-    print_result(fmt::format("{}: {} merged from {} chunks", output.string(),
-                             describe_bytes(static_cast<double>(*merged)), config->chunks.size()));
+    print_result(fmt::format("{}: {} merged from {}", output.string(), describe_bytes(static_cast<double>(*merged)),
+                             counted(config->chunks.size(), "chunk")));
   }
   return ExitCode::done;
 }

@@ -59,6 +59,7 @@ void add_tracker_command(CLI::App& course, Chosen& chosen) {
   add_address_options(*command, options->address);
   command->add_option("--name", options->name, "the name to answer discovery with")->capture_default_str();
   command->add_option("--discovery-port", options->discovery_port, "the UDP port to be found on")
+      ->check(port_number())
       ->capture_default_str();
   command->add_flag("--split-replies", options->splits_replies,
                     "answer discovery with a second datagram that holds the body alone, for old clients");

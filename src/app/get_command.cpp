@@ -1,6 +1,6 @@
 // shoal get: fetches a share, by name, magnet link, .torrent file or URL, or the only one on this network.
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -114,9 +114,10 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
     return std::nullopt;
   }
   if (options.swarm.no_local && search_options->trackers.empty()) {
-    code = fail(options.swarm.common, ExitCode::usage,
-                "--no-local: without a magnet link, .torrent file or URL a share is found by asking this network; leave "
-                "that out, or name a tracker with --tracker HOST:PORT");
+    code =
+        fail(options.swarm.common, ExitCode::usage,
+             "--no-local: without a magnet link, .torrent file or URL a share is found by asking this network; leave "
+             "that out, or name a tracker with --tracker HOST:PORT");
     return std::nullopt;
   }
   search_options->goal = roles::ShareSearchOptions::Goal::fetch;
@@ -301,13 +302,17 @@ ExitCode run_swarm(const GetOptions& options, roles::SwarmHostOptions host, Plac
 // the peers that the tracker names have no more.
 std::string beyond_the_course(const GetOptions& options) {
   const SwarmOptions& swarm = options.swarm;
-  const std::pair<const char*, bool> asked[] = {
-      {"--select", !options.selected.empty()},    {"--sequential", options.is_sequential},
-      {"--stdout", options.to_stdout},            {"--seed", options.seeds},
-      {"--seed-for", !options.seed_for.empty()},  {"--ratio", options.ratio > 0},
-      {"--patience", options.patience_s > 0},     {"--port", swarm.port != 0},
-      {"--limit-down", !swarm.limit_down.empty()}, {"--limit-up", !swarm.limit_up.empty()},
-      {"--web-seed", !swarm.web_seeds.empty()}};
+  const std::pair<const char*, bool> asked[] = {{"--select", !options.selected.empty()},
+                                                {"--sequential", options.is_sequential},
+                                                {"--stdout", options.to_stdout},
+                                                {"--seed", options.seeds},
+                                                {"--seed-for", !options.seed_for.empty()},
+                                                {"--ratio", options.ratio > 0},
+                                                {"--patience", options.patience_s > 0},
+                                                {"--port", swarm.port != 0},
+                                                {"--limit-down", !swarm.limit_down.empty()},
+                                                {"--limit-up", !swarm.limit_up.empty()},
+                                                {"--web-seed", !swarm.web_seeds.empty()}};
   std::string names;
   for (const auto& [name, is_asked] : asked) {
     if (is_asked) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);

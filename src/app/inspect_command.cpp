@@ -165,8 +165,7 @@ ExitCode show(const CommonOptions& common, const Described& described) {
 
 ExitCode run_inspect(const InspectOptions& options) {
   const CommonOptions& common = options.common;
-  constexpr std::string_view kScheme = "magnet:";
-  if (std::string_view(options.what).substr(0, kScheme.size()) == kScheme) {
+  if (scheme_of(options.what) == "magnet") {
     const auto magnet = metainfo::parse_magnet(options.what);
     if (magnet) return show(common, *magnet);
     return fail(common, ExitCode::usage,

@@ -19,6 +19,7 @@ constexpr base::Duration kRedrawEvery = std::chrono::milliseconds(200);
 constexpr base::Duration kLineEvery = std::chrono::seconds(5);  // without a terminal
 constexpr std::size_t kSourceLinesMax = 12;
 constexpr std::size_t kColumnsUsual = 80;
+constexpr double kStandstillSeconds = 5;
 
 std::size_t terminal_columns(std::FILE* out) {
   winsize size{};
@@ -57,6 +58,10 @@ std::string describe_bytes(double bytes) {
   }
   return unit == 0 ? fmt::format("{:.0f} B", bytes)
                    : fmt::format("{:.{}f} {}", bytes, bytes < 100 ? 1 : 0, kUnits[unit]);
+}
+
+std::string counted(std::uint64_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
 
 std::string describe_time_left(double seconds) {
@@ -104,7 +109,7 @@ void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
   last_verified_ = now;
   if (options_.is_sharing) return;
   const std::string held = trace.pieces_held > 0 ? fmt::format(", {} of them already here", trace.pieces_held) : "";
-  say(fmt::format("{}: {} {}s{}", file_, trace.piece_count, options_.piece_word, held));
+  say(fmt::format("{}: {}{}", file_, counted(trace.piece_count, options_.piece_word), held));
 }
 
 void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
@@ -219,18 +224,21 @@ double Progress::rate() const {
 std::string Progress::summary(base::Instant now) const {
   const std::uint32_t done = pieces_held_ + pieces_verified_;
   const double share = piece_count_ == 0 ? 1.0 : static_cast<double>(done) / piece_count_;
-  std::string text = fmt::format("{:3.0f} %  {} of {} {}s  {}/s", share * 100, done, piece_count_, options_.piece_word,
-                                 describe_bytes(rate()));
-  const double seconds = base::to_seconds(now - begun_);
+  std::string text = fmt::format("{:3.0f} %  {} of {}  {}/s", share * 100, done,
+                                 counted(piece_count_, options_.piece_word), describe_bytes(rate()));
   if (pieces_verified_ > 0 && done < piece_count_) {
-    text += ", " + describe_time_left(seconds / pieces_verified_ * (piece_count_ - done)) + " left";
+    const double seconds_each = base::to_seconds(now - begun_) / pieces_verified_;
+    // Of what stands still, nobody knows when it ends.
+    const bool stands_still = base::to_seconds(now - last_verified_) > std::max(kStandstillSeconds, 3 * seconds_each);
+    if (!stands_still) text += ", " + describe_time_left(seconds_each * (piece_count_ - done)) + " left";
   }
   if (bytes_given_ > 0) text += fmt::format("  {} given", describe_bytes(static_cast<double>(bytes_given_)));
   return text;
 }
 
 std::string Progress::source_line(const base::Endpoint& endpoint, const Source& source) const {
-  std::string text = fmt::format("{:<21}  {:>5} {}s  {:>10}", name_of(endpoint), source.pieces, options_.piece_word,
+  std::string text = fmt::format("{:<21}  {:>5} {:<{}}  {:>10}", name_of(endpoint), source.pieces,
+                                 options_.piece_word + (source.pieces == 1 ? "" : "s"), options_.piece_word.size() + 1,
                                  describe_bytes(static_cast<double>(source.bytes)));
   if (source.refused > 0) text += fmt::format(", {} it did not have", source.refused);
   return text;

@@ -31,12 +31,16 @@ void announce(const CommonOptions& common, const std::string& what, const base::
 }
 
 ExitCode cannot_listen(const CommonOptions& common, const ServeOptions& options, const net::NetFailure& failure) {
-  const bool is_taken = failure.kind == net::NetFailureKind::address_in_use;
-  const char* hint = is_taken ? "; another program uses it: stop that one, or give another --port" : "";
-  return fail(common, ExitCode::usage, fmt::format("{}: {}{}", options.what, failure.message, hint));
+  return fail(common, ExitCode::usage, describe_listen_failure(options.what, failure));
 }
 
 }  // namespace
+
+std::string describe_listen_failure(const std::string& what, const net::NetFailure& failure) {
+  const bool is_taken = failure.kind == net::NetFailureKind::address_in_use;
+  const char* hint = is_taken ? "; another program uses it: stop that one, or give another --port" : "";
+  return fmt::format("{}: {}{}", what, failure.message, hint);
+}
 
 ExitCode serve(const CommonOptions& common, const ServeOptions& options,
                const std::function<std::unique_ptr<seam::Machine>(base::Endpoint listening)>& make) {
@@ -71,7 +75,8 @@ ExitCode serve(const CommonOptions& common, const ServeOptions& options,
 
 void add_address_options(CLI::App& command, AddressOptions& options) {
   command.add_option("--bind", options.bind, "listen on this address instead of the configured one");
-  command.add_option("--port", options.port, "listen on this port instead of the configured one (0: any free one)");
+  command.add_option("--port", options.port, "listen on this port instead of the configured one (0: any free one)")
+      ->check(port_number());
 }
 
 Read<base::Endpoint> choose_address(const AddressOptions& options, base::Endpoint configured) {

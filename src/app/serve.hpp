@@ -9,6 +9,7 @@
 
 #include "app/cli.hpp"
 #include "base/endpoint.hpp"
+#include "net/failure.hpp"
 #include "net/runner.hpp"
 
 namespace shoal::app {
@@ -27,6 +28,9 @@ struct ServeOptions {
 // address it listens on, until Ctrl-C.
 ExitCode serve(const CommonOptions& common, const ServeOptions& options,
                const std::function<std::unique_ptr<seam::Machine>(base::Endpoint listening)>& make);
+
+// Why a port cannot be listened on, and what to do about it.
+[[nodiscard]] std::string describe_listen_failure(const std::string& what, const net::NetFailure& failure);
 
 // --bind and --port where given, else the address of the configuration.
 struct AddressOptions {

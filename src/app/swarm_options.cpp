@@ -46,6 +46,10 @@ bool is_url(const std::string& text) {
   return text.find("://") != std::string::npos;
 }
 
+std::string nobody_has(const std::string& bind) {
+  return fmt::format("--bind {}: no interface of this host that is up has it", bind);
+}
+
 // With --bind only that one.
 std::vector<net::Interface> chosen_interfaces(base::Ipv4Address bind) {
   std::vector<net::Interface> chosen = net::local_interfaces();
@@ -58,8 +62,11 @@ std::vector<net::Interface> chosen_interfaces(base::Ipv4Address bind) {
 void add_swarm_options(CLI::App& command, SwarmOptions& options) {
   add_output_options(command, options.common);
   command.add_option("--bind", options.bind, "listen on this address, and look on its interface only");
-  command.add_option("--port", options.port, "the TCP port to give on (0: any free one)")->capture_default_str();
+  command.add_option("--port", options.port, "the TCP port to give on (0: any free one)")
+      ->check(port_number())
+      ->capture_default_str();
   command.add_option("--discovery-port", options.discovery_port, "the UDP port Shoal trackers are found on")
+      ->check(port_number())
       ->capture_default_str();
   // One value each time: what follows may be the path.
   command.add_option("--tracker", options.trackers, "HOST:PORT of a Shoal tracker, or the URL of any tracker")
@@ -82,7 +89,7 @@ Read<std::optional<base::Duration>> parse_seconds(const std::string& option, con
   }
   const std::string unit = text.substr(used);
   const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
-  if (used == 0 || number < 0 || factor == 0 || number * factor > 1e9) {
+  if (used == 0 || !(number >= 0) || factor == 0 || number * factor > 1e9) {
     return std::unexpected(fmt::format("{} {}: not a time such as 90s, 10m or 2h", option, text));
   }
   return base::from_seconds(number * factor);
@@ -114,7 +121,7 @@ Read<roles::SwarmHostOptions> make_host_options(const SwarmOptions& options) {
   host.listening = {*bind, options.port};
   for (const net::Interface& interface : chosen_interfaces(*bind)) host.interfaces.push_back(interface.address);
   if (!bind->is_any() && host.interfaces.empty()) {
-    return std::unexpected(fmt::format("--bind {}: no interface of this host that is up has it", options.bind));
+    return std::unexpected(nobody_has(options.bind));
   }
   host.internal_networks = net::internal_networks();
   host.uses_local_discovery = !options.no_local;
@@ -150,6 +157,7 @@ Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options)
     for (const net::Interface& interface : chosen_interfaces(*bind)) {
       search.interfaces.push_back({.address = interface.address, .broadcast = interface.broadcast});
     }
+    if (!bind->is_any() && search.interfaces.empty()) return std::unexpected(nobody_has(options.bind));
   }
   search.discovery_port = options.discovery_port;
   return search;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -40,6 +42,13 @@ Read<std::string> read_limited(const fs::path& path) {
 }
 
 }  // namespace
+
+std::string scheme_of(std::string_view text) {
+  const std::size_t end = text.find(':');
+  std::string scheme(text.substr(0, end == std::string_view::npos ? 0 : end));
+  std::ranges::transform(scheme, scheme.begin(), [](unsigned char letter) { return std::tolower(letter); });
+  return scheme;
+}
 
 Read<metainfo::Torrent> read_torrent(const fs::path& path) {
   const auto text = read_limited(path);
@@ -97,10 +106,6 @@ ExitCode exit_code_of(storage::ShareError::Kind kind) {
 void print_warnings(const CommonOptions& common, const std::vector<std::string>& warnings) {
   if (common.is_json || common.is_quiet) return;
   for (const std::string& warning : warnings) print_text(stderr, fmt::format("shoal: {}\n", printable(warning)));
-}
-
-std::string counted(std::uint64_t count, std::string_view word) {
-  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
 
 void end_on_interrupt() {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/cli.hpp"
@@ -14,6 +15,8 @@
 
 namespace shoal::app {
 
+// "magnet" of "MAGNET:?xt=...", "https" of a URL; empty when nothing stands before a colon.
+[[nodiscard]] std::string scheme_of(std::string_view text);
 [[nodiscard]] Read<metainfo::Torrent> read_torrent(const std::filesystem::path& path);
 [[nodiscard]] metainfo::Magnet magnet_of(const metainfo::Torrent& torrent);
 // The torrent's file, or the folder that holds its files, for a path that is either this or where it lies.
@@ -25,8 +28,6 @@ namespace shoal::app {
 
 // On stderr, one line each; not with --json, where they are part of the event.
 void print_warnings(const CommonOptions& common, const std::vector<std::string>& warnings);
-// "1 file", "2 files"
-[[nodiscard]] std::string counted(std::uint64_t count, std::string_view word);
 // From here on Ctrl-C ends the program with the exit code for it. For commands that leave nothing half done.
 void end_on_interrupt();
 

@@ -122,9 +122,13 @@ void add_swarm_tracker_command(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<TrackerOptions>();
   CLI::App* command = app.add_subcommand("tracker", "run a tracker: HTTP, UDP and the course protocol on one port");
   add_output_options(*command, options->common);
-  add_address_options(*command, options->address);
+  command->add_option("--bind", options->address.bind, "listen on this address only");
+  command->add_option("--port", options->address.port, "listen on this port, TCP and UDP (0: any free one)")
+      ->check(port_number())
+      ->default_str(std::to_string(kUsualPort));
   command->add_option("--name", options->name, "the name to answer discovery with")->capture_default_str();
   command->add_option("--discovery-port", options->discovery_port, "the UDP port to be found on")
+      ->check(port_number())
       ->capture_default_str();
   command->add_flag("--split-replies", options->splits_replies,
                     "answer discovery with a second datagram that holds the body alone, for old clients");
