@@ -15,6 +15,8 @@ ExitCode exit_code_of(seam::Finish::Result result) {
       return ExitCode::mismatched;
     case Result::disk:
       return ExitCode::disk;
+    case Result::unfit:
+      return ExitCode::usage;
     case Result::timed_out:
       return ExitCode::timed_out;
     case Result::refused:

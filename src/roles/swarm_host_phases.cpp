@@ -101,7 +101,7 @@ bool SwarmHost::selects_nothing() const {
 void SwarmHost::open_store(Instant now) {
   reopen_at_.reset();
   if (selects_nothing()) {
-    return stop({.result = Result::nothing_found,
+    return stop({.result = Result::unfit,
                  .message = "no file of " + torrent().manifest.name +
                             " is selected by --select; `shoal inspect` says what the files of a torrent are called",
                  .missing = {},
@@ -163,7 +163,8 @@ void SwarmHost::on_store_failed(seam::StoreError&& error, Instant now) {
   if (phase_ == Phase::finishing) phase_ = Phase::downloading;
   if (phase_ == Phase::stopping) return;
   if (error.kind != seam::StoreErrorKind::disk_full) {
-    stop({.result = Result::disk, .message = std::move(error.message), .missing = {}, .path = ""}, now);
+    const auto result = error.kind == seam::StoreErrorKind::unfit ? Result::unfit : Result::disk;
+    stop({.result = result, .message = std::move(error.message), .missing = {}, .path = ""}, now);
     return;
   }
   reopen_at_ = now + kDiskRetryEvery;
@@ -223,7 +224,9 @@ void SwarmHost::on_stop_requested(Instant now) {
   if (phase_ == Phase::stopping) return;
   if (phase_ == Phase::giving) return stop(done(), now);
   stop({.result = Result::interrupted,
-        .message = "interrupted; the pieces that have arrived are kept, run this again to go on",
+        .message = download_ && !download_->picker().verified().is_none()
+                       ? "interrupted; the pieces that have arrived are kept, run this again to go on"
+                       : "interrupted before anything had arrived",
         .missing = {},
         .path = ""},
        now);

@@ -144,6 +144,7 @@ struct Finish {
     incomplete,     // pieces without a source
     mismatched,     // incomplete, and some of it because all that arrived did not match its hash
     disk,           // full or unwritable
+    unfit,          // what there is cannot be had the way it was asked for
     timed_out,
     refused,
     interrupted,

@@ -40,6 +40,7 @@ CourseFileError from_store(seam::StoreError error) {
       return file_error(Kind::unwritable, std::move(error.message));
     case seam::StoreErrorKind::in_use:
       return file_error(Kind::in_use, std::move(error.message));
+    case seam::StoreErrorKind::unfit:
     case seam::StoreErrorKind::failed:
       break;
   }

@@ -20,7 +20,10 @@ std::unexpected<seam::StoreError> failed(std::string what) {
 
 StoreResult<std::vector<seam::HeldPiece>> StreamingStore::open(const metainfo::Manifest& manifest) {
   if (!manifest.layout || manifest.layout->is_folder) {
-    return failed(manifest.name + ": only a share of one file can be written to standard output");
+    return std::unexpected(seam::StoreError{.kind = seam::StoreErrorKind::unfit,
+                                            .message = manifest.name +
+                                                       " is a folder, and --stdout writes one file; get it without "
+                                                       "--stdout, then for example `tar c` it"});
   }
   auto held = inner_.open(manifest);
   if (!held) return held;

@@ -153,7 +153,7 @@ TEST(SwarmHost, SaysSoWhenNoFileIsSelected) {
   options.selected = {"*.nothing"};
   boot(getter, std::move(options));
   ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 20s));
-  EXPECT_EQ(getter.finish()->result, Result::nothing_found);
+  EXPECT_EQ(getter.finish()->result, Result::unfit);
   EXPECT_NE(getter.finish()->message.find("--select"), std::string::npos);
 }
 
