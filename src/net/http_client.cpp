@@ -86,6 +86,7 @@ struct HttpClient::Job {
   std::string_view stage = "looking for its address";
   std::optional<std::string> abort_reason;
   bool is_cancelled = false;
+  int failed_status = 0;
   std::optional<seam::Event> answer;
 };
 
@@ -173,7 +174,9 @@ asio::awaitable<void> HttpClient::run(JobPtr job) {
       co_return;
     }
   }
-  job->answer = seam::FetchFailed{.fetch = id, .reason = fmt::format("cannot fetch {}: {}", job->url.shown(), trouble)};
+  job->answer = seam::FetchFailed{.fetch = id,
+                                  .reason = fmt::format("cannot fetch {}: {}", job->url.shown(), trouble),
+                                  .status = job->failed_status};
 }
 
 asio::awaitable<HttpClient::Result> HttpClient::exchange(JobPtr job) {
@@ -197,6 +200,7 @@ asio::awaitable<HttpClient::Result> HttpClient::exchange(JobPtr job) {
       co_return std::move(*answer);
     }
     if (job->abort_reason || !is_kept || !answer.error().is_before_answer) {
+      job->failed_status = answer.error().status;
       co_return std::unexpected(std::move(answer.error().reason));
     }
   }

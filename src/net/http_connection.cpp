@@ -168,6 +168,9 @@ HttpTrouble HttpConnection::trouble_of(ErrorCode error, std::size_t reply_bytes_
   const bool is_cut = error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
                       error == http::error::end_of_stream || error == http::error::partial_message ||
                       error == asio::error::connection_reset || error == asio::error::broken_pipe;
+  if (error == http::error::body_limit || (parser_ && parser_->is_header_done())) {
+    trouble.status = static_cast<int>(parser_->get().result_int());
+  }
   if (error == http::error::body_limit) {
     trouble.reason = fmt::format("the answer is longer than {} bytes", reply_bytes_max);
   } else if (error == http::error::header_limit || error == http::error::buffer_overflow) {

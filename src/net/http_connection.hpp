@@ -41,6 +41,7 @@ using HttpAnswer = beast::http::response<HttpBody>;
 struct HttpTrouble {
   std::string reason;
   bool is_before_answer = false;
+  int status = 0;  // when its body is too long, or cut
 };
 
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {

@@ -98,6 +98,7 @@ struct Fetched {  // answers Fetch; any status but a redirect
 struct FetchFailed {  // answers Fetch
   FetchId fetch;
   std::string reason;  // in words for a user
+  int status = 0;      // of the answer, when only its body was not as wanted
 };
 struct NameResolved {  // answers Resolve; empty when there is no such name
   ResolveId resolve;

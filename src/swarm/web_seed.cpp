@@ -115,7 +115,7 @@ class WebSeed::Impl {
     if (const auto* fetched = std::get_if<seam::Fetched>(&event)) return on_fetched(*fetched, now);
     if (const auto* failed = std::get_if<seam::FetchFailed>(&event)) {
       const auto node = fetches_.extract(failed->fetch);
-      if (!node.empty()) on_failure(node.mapped(), failed->reason, now);
+      if (!node.empty()) on_failure(node.mapped(), describe_failure(*failed, node.mapped().part), now);
       return !node.empty();
     }
     return false;
@@ -241,6 +241,14 @@ class WebSeed::Impl {
     }
     return fmt::format("{} bytes of {} were answered with {} bytes and status {}", part.size_bytes, url,
                        fetched.body.size(), fetched.status);
+  }
+
+  // All of a big file instead of the part that was asked for is refused before it comes.
+  [[nodiscard]] std::string describe_failure(const seam::FetchFailed& failed, const Part& part) const {
+    const metainfo::FileEntry& file = file_of(part);
+    if (failed.status != kStatusOk || file.size_bytes <= kWholeFileBytesMax) return failed.reason;
+    return fmt::format("the server of {} does not answer ranges, which files above {} MiB need",
+                       url_of(options_.url, manifest_, file), kWholeFileBytesMax >> 20);
   }
 
   void on_whole(AskedAt asked, base::Instant now) {

@@ -197,6 +197,7 @@ TEST(HttpClient, StopsAtABodyThatIsTooLong) {
         std::string("Transfer-Encoding: chunked\r\n\r\n3e9\r\n"), std::string("\r\n")}) {
     const Outcome outcome = get_raw("HTTP/1.1 200 OK\r\n" + head + long_body);
     EXPECT_EQ(outcome.status, 0) << head;
+    EXPECT_EQ(outcome.failed_status, 200) << head;
     EXPECT_TRUE(contains(outcome.reason, "the answer is longer than 1000 bytes")) << head << outcome.reason;
   }
   EXPECT_EQ(get_raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x')).body.size(), 1000u);

@@ -175,6 +175,7 @@ struct Outcome {
   int status = 0;  // 0: it failed
   std::string body;
   std::string reason;
+  int failed_status = 0;
 };
 
 // A loop with a client in it.
@@ -215,7 +216,7 @@ class Browser final : public EventSink {
     } else {
       const auto& failed = std::get<seam::FetchFailed>(event);
       EXPECT_FALSE(outcomes.contains(failed.fetch.value));
-      outcomes[failed.fetch.value] = {0, {}, failed.reason};
+      outcomes[failed.fetch.value] = {0, {}, failed.reason, failed.status};
     }
   }
   void note(std::string) override {}

@@ -105,9 +105,9 @@ class Seeding {
     EXPECT_TRUE(seed.on_event(seam::Fetched{fetch, status, {view.begin(), view.end()}}, now));
     take_fetches();
   }
-  void fail(seam::FetchId fetch) {
+  void fail(seam::FetchId fetch, int status = 0) {
     EXPECT_EQ(open.erase(fetch), 1u);
-    EXPECT_TRUE(seed.on_event(seam::FetchFailed{fetch, "no answer"}, now));
+    EXPECT_TRUE(seed.on_event(seam::FetchFailed{fetch, "no answer", status}, now));
     take_fetches();
   }
   // Asks for one run and answers with `status` and `body`.
@@ -269,6 +269,20 @@ TEST(WebSeed, DoesNotLoadAWholeBigFileForARun) {
   Seeding seeding(one_file(1000 * kPieceBytes));
   seeding.seed.request(run_of(3, 0, kPieceBytes), kStart);
   EXPECT_EQ(seeding.take_fetches().at(0).reply_bytes_max, kPieceBytes);
+}
+
+TEST(WebSeed, SaysThatAServerSendsAllOfABigFileInsteadOfARange) {
+  for (const auto& [pieces, reason] : {std::pair(1000, "does not answer ranges"), std::pair(2, "no answer")}) {
+    Seeding seeding(one_file(static_cast<std::uint64_t>(pieces) * kPieceBytes));
+    for (int failure = 1; failure <= kWebSeedFailuresMax; ++failure) {
+      seeding.seed.request(run_of(0, 0, wire::kBlockBytes), seeding.now);
+      seeding.take_fetches();
+      seeding.fail(seeding.open.begin()->first, 200);
+      seeding.now += 1h;
+      seeding.seed.on_deadline(seeding.now);
+    }
+    EXPECT_NE(seeding.take_seen().ended.value_or("").find(reason), std::string::npos) << pieces;
+  }
 }
 
 TEST(WebSeed, RefusesAnAnswerThatIsNotWhatWasAskedFor) {
