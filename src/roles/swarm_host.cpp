@@ -24,6 +24,17 @@ swarm::MetadataExchange make_metadata(const SwarmHostOptions& options) {
   return swarm::MetadataExchange(options.info_hash);
 }
 
+std::string describe_wait(const SwarmHostOptions& options, bool has_metadata) {
+  std::string text =
+      has_metadata ? "nobody who has the rest" : "nobody who can say what " + options.info_hash.to_hex() + " is";
+  text += " is there at the moment; waiting ";
+  if (options.no_source_timeout) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*options.no_source_timeout).count();
+    text += "up to " + std::to_string(seconds) + " s ";
+  }
+  return text + "for somebody";
+}
+
 }  // namespace
 
 SwarmHost::SwarmHost(SwarmHostOptions options, base::BufferPool& buffers, base::Rng rng)
@@ -160,8 +171,8 @@ void SwarmHost::tick(Instant now) {
   if (is_moving || has_hope) {
     last_hope_ = now;
     is_hopeless_told_ = false;
-  } else if (download_ && now - last_hope_ >= kHopelessTold && !std::exchange(is_hopeless_told_, true)) {
-    context_.note(seam::NoteTrace::Level::info, "nobody who has the rest is there at the moment; waiting for somebody");
+  } else if (now - last_hope_ >= kHopelessTold && !std::exchange(is_hopeless_told_, true)) {
+    context_.note(seam::NoteTrace::Level::info, describe_wait(context_.options, download_.has_value()));
   }
   const std::uint32_t held = download_ ? download_->picker().verified().count() : 0;
   if (now >= next_need_ && (!has_hope || held != announced_pieces_)) {
