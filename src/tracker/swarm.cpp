@@ -33,7 +33,7 @@ std::uint64_t KeyedHash::of(const std::array<std::byte, 20>& bytes, std::uint32_
   return mix(mix(mix(secret ^ words[0]) ^ words[1]) ^ ((std::uint64_t{key} << 32) | rest));
 }
 
-Swarm::Swarm(KeyedHash hash) : hash_(hash), places_(0, hash), identities_(0, hash) {}
+Swarm::Swarm(KeyedHash hash) : hash_(hash), places_(0, hash), identities_(0, hash), addresses_(0, hash) {}
 
 bool Swarm::put(Member member, base::Rng& rng) {
   count(member, true);
@@ -94,25 +94,52 @@ void Swarm::count(const Member& member, bool is_there) {
   held_bytes_ = is_there ? held_bytes_ + held : held_bytes_ - held;
 }
 
+const Swarm::Member* Swarm::oldest_at(base::Ipv4Address address) const {
+  const auto found = addresses_.find(address.value);
+  return found == addresses_.end() ? nullptr : &slots_[found->second.oldest].member;
+}
+
+std::size_t Swarm::count_at(base::Ipv4Address address) const {
+  const auto found = addresses_.find(address.value);
+  return found == addresses_.end() ? 0 : found->second.size;
+}
+
 void Swarm::make_youngest(Place place) {
-  Slot& slot = slots_[place];
-  slot.older = youngest_;
-  slot.younger = kNobody;
-  (youngest_ == kNobody ? oldest_ : slots_[youngest_].younger) = place;
-  youngest_ = place;
+  append(ages_, &Slot::age, place);
+  append(addresses_[slots_[place].member.about.endpoint.address.value], &Slot::here, place);
+}
+
+void Swarm::append(Chain& chain, Links Slot::* links, Place place) {
+  slots_[place].*links = {.older = chain.youngest, .younger = kNobody};
+  (chain.youngest == kNobody ? chain.oldest : (slots_[chain.youngest].*links).younger) = place;
+  chain.youngest = place;
+  ++chain.size;
 }
 
 void Swarm::unlink(Place place) {
-  const Slot& slot = slots_[place];
-  (slot.older == kNobody ? oldest_ : slots_[slot.older].younger) = slot.younger;
-  (slot.younger == kNobody ? youngest_ : slots_[slot.younger].older) = slot.older;
+  cut(ages_, &Slot::age, place);
+  const auto here = addresses_.find(slots_[place].member.about.endpoint.address.value);
+  cut(here->second, &Slot::here, place);
+  if (here->second.size == 0) addresses_.erase(here);
+}
+
+void Swarm::cut(Chain& chain, Links Slot::* links, Place place) {
+  const Links& ends = slots_[place].*links;
+  (ends.older == kNobody ? chain.oldest : (slots_[ends.older].*links).younger) = ends.younger;
+  (ends.younger == kNobody ? chain.youngest : (slots_[ends.younger].*links).older) = ends.older;
+  --chain.size;
 }
 
 void Swarm::move_slot(Place from, Place to) {
   slots_[to] = std::move(slots_[from]);
   const Slot& slot = slots_[to];
-  (slot.older == kNobody ? oldest_ : slots_[slot.older].younger) = to;
-  (slot.younger == kNobody ? youngest_ : slots_[slot.younger].older) = to;
+  const auto point_at = [this, &slot, to](Chain& chain, Links Slot::* links) {
+    const Links& ends = slot.*links;
+    (ends.older == kNobody ? chain.oldest : (slots_[ends.older].*links).younger) = to;
+    (ends.younger == kNobody ? chain.youngest : (slots_[ends.younger].*links).older) = to;
+  };
+  point_at(ages_, &Slot::age);
+  point_at(addresses_.find(slot.member.about.endpoint.address.value)->second, &Slot::here);
   places_[slot.member.about.endpoint] = to;
   if (slot.member.key == 0) return;
   const auto found = identities_.find(identity_of(slot.member));

@@ -1,4 +1,4 @@
-// The members of one swarm: found by address, by identity and by age, each in constant time. Used by Swarms.
+// The members of one swarm: found by address and port, by identity and by age, each in constant time. Used by Swarms.
 //
 // Always holds: a member is known by its address and port; members stand in no order, a newcomer takes a random place,
 // so that any stretch of them is a random choice.
@@ -59,11 +59,16 @@ class Swarm {
   // Who came with this peer id and key, which is not 0; the last when there are several.
   [[nodiscard]] const Member* find(const wire::PeerId& peer_id, std::uint32_t key) const;
   // Who has been silent the longest; null when the swarm is empty.
-  [[nodiscard]] const Member* oldest() const { return oldest_ == kNobody ? nullptr : &slots_[oldest_].member; }
+  [[nodiscard]] const Member* oldest() const {
+    return ages_.oldest == kNobody ? nullptr : &slots_[ages_.oldest].member;
+  }
+  // The same of those at one address; and how many they are.
+  [[nodiscard]] const Member* oldest_at(base::Ipv4Address address) const;
+  [[nodiscard]] std::size_t count_at(base::Ipv4Address address) const;
   // All of them, the longest silent first.
   template <typename Look>
   void visit_by_age(Look look) const {
-    for (Place place = oldest_; place != kNobody; place = slots_[place].younger) look(slots_[place].member);
+    for (Place place = ages_.oldest; place != kNobody; place = slots_[place].age.younger) look(slots_[place].member);
   }
   [[nodiscard]] const Member& at(std::size_t place) const { return slots_[place].member; }  // place < size()
 
@@ -75,15 +80,27 @@ class Swarm {
  private:
   using Place = std::uint32_t;
   static constexpr Place kNobody = ~Place{0};
-  struct Slot {
-    Member member;
+  struct Links {
     Place older = kNobody;
     Place younger = kNobody;
+  };
+  struct Slot {
+    Member member;
+    Links age;   // among all
+    Links here;  // among those at its address
+  };
+  // Members by age, linked through their slots.
+  struct Chain {
+    Place oldest = kNobody;
+    Place youngest = kNobody;
+    std::uint32_t size = 0;
   };
 
   void count(const Member& member, bool is_there);
   void make_youngest(Place place);
+  void append(Chain& chain, Links Slot::* links, Place place);
   void unlink(Place place);
+  void cut(Chain& chain, Links Slot::* links, Place place);
   // Everything that points at a slot follows it.
   void move_slot(Place from, Place to);
   void list_identity(Place place);
@@ -94,8 +111,8 @@ class Swarm {
   std::vector<Slot> slots_;
   boost::unordered_flat_map<base::Endpoint, Place, KeyedHash> places_;
   boost::unordered_flat_map<std::uint64_t, Place, KeyedHash> identities_;  // of those with a key
-  Place oldest_ = kNobody;
-  Place youngest_ = kNobody;
+  Chain ages_;
+  boost::unordered_flat_map<std::uint64_t, Chain, KeyedHash> addresses_;
   std::uint32_t seeds_ = 0;
   std::uint64_t held_bytes_ = 0;
 };

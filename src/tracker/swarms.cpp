@@ -118,6 +118,10 @@ void Swarms::Impl::count(const Swarm& swarm, bool is_there) {
 bool Swarms::Impl::make_room(Entry& entry, const Swarm::Member& newcomer) {
   Swarm& swarm = entry.swarm;
   if (swarm.find(newcomer.about.endpoint) != nullptr) return true;
+  const base::Ipv4Address from = newcomer.about.endpoint.address;
+  if (!from.is_loopback() && swarm.count_at(from) >= kPortsPerAddressMax) {
+    remove(entry, swarm.oldest_at(from)->about.endpoint);
+  }
   if (swarm.size() >= kPeersPerSwarmMax) remove(entry, swarm.oldest()->about.endpoint);
   while (totals_.seeds + totals_.leechers >= options_.peers_max) {
     if (!silent_.empty() && silent_.begin() != entry.silence) {

@@ -2,7 +2,8 @@
 // by roles::TrackerHost for HTTP and UDP alike.
 //
 // Always holds: at most kSwarmsMax swarms, kPeersPerSwarmMax peers in each, kPeersMax and kHeldBytesInAllMax in all;
-// the longest silent go first, published swarms never; a peer is known by its address and port, and moves with its peer
+// the longest silent go first, published swarms never; of one address at most kPortsPerAddressMax peers are in a swarm:
+// more push out each other and nobody else; a peer is known by its address and port, and moves with its peer
 // id and key; addresses given by an asker (`ip=`, `ipv6=`) are believed only of an asker of the local network; nobody
 // is handed himself or an address he cannot reach (what stands for this host becomes the address the asker reached it
 // at; local addresses are for askers of the local network); seeds are not handed to seeds. What an announce costs does
@@ -30,8 +31,9 @@ namespace shoal::tracker {
 
 inline constexpr std::size_t kSwarmsMax = 100'000;
 inline constexpr std::size_t kPeersPerSwarmMax = 20'000;
-inline constexpr std::size_t kPeersMax = 1'000'000;  // in all swarms
-inline constexpr std::size_t kHeldBytesMax = 4096;   // of what one peer says it holds
+inline constexpr std::size_t kPortsPerAddressMax = 64;  // in a swarm, but for loopback
+inline constexpr std::size_t kPeersMax = 1'000'000;     // in all swarms
+inline constexpr std::size_t kHeldBytesMax = 4096;      // of what one peer says it holds
 inline constexpr std::uint64_t kHeldBytesInAllMax = 64u << 20;
 inline constexpr std::uint32_t kPeersGivenMax = 200;
 inline constexpr std::size_t kPeersLookedAtMax = 1000;  // for one answer: not all can be handed to everybody

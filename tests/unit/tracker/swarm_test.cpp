@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <vector>
 
 namespace shoal::tracker {
 namespace {
@@ -13,8 +14,9 @@ using base::Endpoint;
 using base::Instant;
 using std::chrono::seconds;
 
+// Four of them at each address.
 constexpr Endpoint at(std::uint32_t host) {
-  return {{0x0a000000 + host}, 6881};
+  return {{0x0a000000 + host / 4}, static_cast<std::uint16_t>(6881 + host % 4)};
 }
 
 wire::PeerId peer_id(unsigned number) {
@@ -54,6 +56,15 @@ struct Checked {
     swarm.visit_by_age([&](const Swarm::Member& member) { ages.push_back(member.seen); });
     EXPECT_EQ(ages.size(), wanted.size());
     EXPECT_TRUE(std::ranges::is_sorted(ages));
+    std::map<base::Ipv4Address, std::vector<Instant>> seen_at;
+    for (const auto& [endpoint, member] : wanted) seen_at[endpoint.address].push_back(member.seen);
+    for (const auto& [address, seen] : seen_at) {
+      EXPECT_EQ(swarm.count_at(address), seen.size());
+      ASSERT_NE(swarm.oldest_at(address), nullptr);
+      EXPECT_EQ(swarm.oldest_at(address)->seen, std::ranges::min(seen));
+    }
+    EXPECT_EQ(swarm.count_at({0x0a0000ff}), 0u);
+    EXPECT_EQ(swarm.oldest_at({0x0a0000ff}), nullptr);
   }
 
   base::Rng rng{1};

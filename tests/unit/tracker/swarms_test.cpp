@@ -340,6 +340,34 @@ TEST(Swarms, Ipv6AddressesFromTheLocalNetworkAreHandedOn) {
   EXPECT_EQ(tracker.announce(3, 5).peers6.size(), 1u);
 }
 
+TEST(Swarms, OneAddressWithManyPortsPushesNobodyElseOut) {
+  Tracker tracker;
+  tracker.announce(2, 0);
+  AnnounceRequest request = Tracker::request(3, 5);
+  request.key = 0;
+  for (std::size_t n = 0; n < kPeersPerSwarmMax + 10; ++n) {
+    request.port = static_cast<std::uint16_t>(1024 + n);
+    tracker.announce(request, {host(3), kUs});
+  }
+  EXPECT_EQ(tracker.swarms.counts(kShare).seeds, 1u);
+  EXPECT_EQ(tracker.swarms.counts(kShare).leechers, kPortsPerAddressMax);
+  const auto last = static_cast<std::uint16_t>(1024 + kPeersPerSwarmMax + 9);
+  for (const SwarmMember& member : tracker.swarms.members(kShare)) {
+    EXPECT_TRUE(member.is_seed() || member.endpoint.port + kPortsPerAddressMax > last) << "its own oldest went";
+  }
+}
+
+TEST(Swarms, ManyProgramsOfThisHostAreAllKept) {
+  Tracker tracker;
+  AnnounceRequest request = Tracker::request(3, 5);
+  request.key = 0;
+  for (std::size_t n = 0; n < 2 * kPortsPerAddressMax; ++n) {
+    request.port = static_cast<std::uint16_t>(1024 + n);
+    tracker.announce(request, {Ipv4Address::loopback(), Ipv4Address::loopback()});
+  }
+  EXPECT_EQ(tracker.swarms.counts(kShare).leechers, 2 * kPortsPerAddressMax);
+}
+
 TEST(Swarms, SurviveARestart) {
   Tracker before;
   before.now += minutes(10);

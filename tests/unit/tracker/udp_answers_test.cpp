@@ -75,8 +75,9 @@ TEST(UdpAnswers, AConnectionIdIsGoodForTwoMinutesWheneverItWasGiven) {
 
 TEST(UdpAnswers, AnAnswerIsNotLongerThanADatagramThatNoNetworkCuts) {
   Tracker tracker;
-  for (std::uint16_t port = 1; port <= 500; ++port) {
-    ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect(), port)));
+  for (std::uint32_t host = 1; host <= 500; ++host) {
+    const Endpoint from{{kAsker.address.value + host}, 4000};
+    ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect(from), static_cast<std::uint16_t>(host)), from));
   }
   auto greedy = Tracker::announce(tracker.connect(), 501);
   greedy.request.peers_wanted = 100'000;
