@@ -258,6 +258,8 @@ wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request,
   const std::size_t wanted = std::min(request.peers_wanted.value_or(kPeersWantedUsually), kPeersGivenMax);
   const std::size_t count = entry.swarm.size();
   const std::size_t looks = std::min(count, kPeersLookedAtMax);
+  // Some programs that have a magnet link and nothing else yet begin with nothing left, like a seed.
+  const bool is_seed = request.left == 0 && !(request.event == wire::AnnounceEvent::started && request.downloaded == 0);
   const bool wants_ids = !request.is_compact && !request.omits_peer_ids;
   std::size_t place = rng_.below(count);  // the asker is there
   reply.peers.reserve(std::min(wanted, looks));
@@ -265,7 +267,7 @@ wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request,
     const Swarm::Member& member = entry.swarm.at(place);
     const SwarmMember& about = member.about;
     if (about.endpoint == self || about.peer_id == request.peer_id) continue;
-    if (request.left == 0 && about.is_seed()) continue;
+    if (is_seed && about.is_seed()) continue;
     const Endpoint told = course::endpoint_for(asker, about.endpoint);
     if (!is_reachable(about.endpoint, told, asker)) continue;
     reply.peers.push_back({.endpoint = told, .peer_id = wants_ids ? std::optional(about.peer_id) : std::nullopt});

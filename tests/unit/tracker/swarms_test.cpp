@@ -340,6 +340,14 @@ TEST(Swarms, Ipv6AddressesFromTheLocalNetworkAreHandedOn) {
   EXPECT_EQ(tracker.announce(3, 5).peers6.size(), 1u);
 }
 
+// aria2 does: with a magnet link it has nothing, and knows of nothing that is left.
+TEST(Swarms, WhoBeginsWithNothingLeftMayHaveNothingYet) {
+  Tracker tracker;
+  tracker.announce(2, 0);
+  EXPECT_EQ(endpoints(tracker.announce(3, 0, AnnounceEvent::started)), (std::set<Endpoint>{{host(2), 6881}}));
+  EXPECT_TRUE(tracker.announce(3, 0).peers.empty()) << "by now it would say how much is left";
+}
+
 TEST(Swarms, OneAddressWithManyPortsPushesNobodyElseOut) {
   Tracker tracker;
   tracker.announce(2, 0);
