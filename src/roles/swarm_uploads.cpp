@@ -133,10 +133,7 @@ void SwarmUploads::reject(SwarmLink& link, const base::Sha1Hash& hash, Instant n
 
 void SwarmUploads::accept_course(const seam::Accepted& accepted, std::byte first, Instant now) {
   server_.on_accepted(accepted);
-  const seam::ReadTargets targets = server_.next_read(accepted.conn);
-  if (targets.size_bytes() == 0) return;  // one too many
-  targets.spans[0][0] = first;
-  server_.on_bytes_arrived({accepted.conn, 1}, now);
+  server_.on_first_bytes(accepted.conn, {&first, 1}, now);
   take_questions(now);
 }
 

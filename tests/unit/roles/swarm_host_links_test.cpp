@@ -146,5 +146,23 @@ TEST(SwarmHostLinks, KeepsOneConnectionToAPeerOfThisHostWithTwoAddresses) {
   EXPECT_EQ(getter.connections(), 1u);
 }
 
+TEST(SwarmHostLinks, HangsUpAtOnceOnACourseClientTooMany) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  boot_seed(seed, shared);
+  const auto come = [&](int number, std::uint64_t connections) -> Host& {
+    Host& client = world.add("10.1.0." + std::to_string(number) + ":1");
+    client.boot(std::make_unique<Stranger>(seed.listening(), base::Bytes{std::byte{course::kVersion}}, connections));
+    world.run_for(5ms);
+    return client;
+  };
+  world.run_for(500ms);
+  for (int i = 0; i < 40; ++i) come(i, 50);
+  ASSERT_EQ(seed.connections(), 2000u);
+  EXPECT_EQ(come(40, 1).connections(), 0u);
+  EXPECT_EQ(seed.connections(), 2000u);
+}
+
 }  // namespace
 }  // namespace shoal::testing
