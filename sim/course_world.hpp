@@ -8,15 +8,10 @@
 #include <functional>
 #include <string>
 
+#include "sim/broken_rule.hpp"
 #include "sim/course_plan.hpp"
 
 namespace shoal::sim {
-
-// Rules that can be broken on purpose, to see that the world notices.
-enum class BrokenRule : std::uint8_t {
-  none,
-  accepts_unverified_pieces,  // the client's store does not compare hashes
-};
 
 struct CourseRunOptions {
   BrokenRule broken_rule = BrokenRule::none;

@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 
+#include "sim/broken_rule.hpp"
 #include "sim/course_world.hpp"
 #include "sim/speed_world.hpp"
 #include "sim/swarm_world.hpp"
@@ -45,9 +46,13 @@ struct Options {
 
 int play_swarms(const Options& options) {
   shoal::sim::SwarmRunOptions run;
+  if (options.broken_rule == "accept-unverified") run.broken_rule = BrokenRule::accepts_unverified_pieces;
   if (options.is_verbose) run.log = [](const std::string& line) { fmt::print("{}\n", line); };
   current_kind = " --swarm";
   double virtual_seconds = 0;
+  std::uint64_t wrong_pieces = 0;
+  std::uint64_t convictions = 0;
+  std::uint64_t faults_felt = 0;
   for (std::uint64_t seed = options.from; seed < options.from + options.seeds; ++seed) {
     current_seed = seed;
     has_world = 1;
@@ -59,14 +64,19 @@ int play_swarms(const Options& options) {
       if (again.trace_hash != result.trace_hash) result.failure = "the same seed gave two different runs";
     }
     if (!result.failure.empty()) {
-      fmt::print("seed {} failed: {}\n{}repeat it: shoal-sim --swarm --seed {} --verbose\n", seed, result.failure,
-                 plan.describe(), seed);
+      fmt::print("seed {} failed: {}\n{}repeat it: shoal-sim --swarm --seed {}{} --verbose\n", seed, result.failure,
+                 plan.describe(), seed, options.broken_rule == "none" ? "" : " --break " + options.broken_rule);
       return 1;
     }
     virtual_seconds += result.virtual_seconds;
+    wrong_pieces += result.wrong_pieces;
+    convictions += result.convictions;
+    faults_felt += result.partitions_felt + result.tracker_kills_felt;
   }
-  fmt::print("{} swarms from seed {}: all held, {:.0f} virtual seconds\n", options.seeds, options.from,
-             virtual_seconds);
+  fmt::print(
+      "{} swarms from seed {}: all held, {:.0f} virtual seconds; {} wrong pieces were refused and liars banned {} "
+      "times, {} partitions and dead trackers came in the middle of it\n",
+      options.seeds, options.from, virtual_seconds, wrong_pieces, convictions, faults_felt);
   return 0;
 }
 

@@ -1,10 +1,11 @@
-// The simulated client's disk: pieces in memory that outlive a crash, a disk that gets full, and, when a rule is broken
-// on purpose, no comparison of hashes.
+// The disk of a simulated client or swarm host: pieces in memory that outlive a crash, a disk that gets full, and, when
+// a rule is broken on purpose, no comparison of hashes.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "storage/memory.hpp"
 #include "storage/piece_store.hpp"
@@ -31,6 +32,10 @@ class CheckedStore : public storage::PieceStore {
   void abandon(seam::WriteId write) override;
   storage::StoreResult<std::string> finish() override;
 
+  // A piece that an earlier run left; held from the next open() on.
+  void leave_behind(base::Bytes content) { honest_.leave_behind(std::move(content)); }
+  // What is verified, to be given to others.
+  [[nodiscard]] storage::PieceLibrary& library() { return honest_; }
   void crash() { honest_.crash(); }
   void make_room() { honest_.make_room(); }
   [[nodiscard]] std::optional<base::Bytes> file() const;

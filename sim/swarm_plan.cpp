@@ -14,7 +14,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::uint32_t kFirstAddress = 0x0a000101;  // 10.0.1.1
+constexpr std::uint32_t kFirstAddress = 0x0a000101;       // 10.0.1.1
+constexpr std::uint32_t kFirstOddAddress = 0x0a000201;    // 10.0.2.1
+constexpr std::uint32_t kFirstFloodAddress = 0x0a000301;  // 10.0.3.1
 constexpr std::uint16_t kPort = 6000;
 constexpr base::Duration kFaultsOver = seconds(40);
 
@@ -53,6 +55,11 @@ void draw_ways(SwarmPlan& plan, base::Rng& rng) {
   plan.uses_udp_tracker = rng.chance(0.4);
   plan.uses_local_discovery = rng.chance(0.4);
   plan.uses_exchange = rng.chance(0.8);
+  plan.has_hostile_tracker = rng.chance(0.2);
+  if (rng.chance(0.25)) {
+    plan.web_seed = {.kind = static_cast<WebSeedKind>(1 + rng.below(kWebSeedKinds - 1)),
+                     .bytes_per_s = magnitude(rng, 5e4, 100)};
+  }
   plan.network.datagram_loss = rng.chance(0.3) ? 0.3 * rng.unit() : 0;
   if (rng.chance(0.3)) {
     for (std::uint64_t i = 1 + rng.below(2); i > 0; --i) {
@@ -74,6 +81,7 @@ SwarmHostPlan draw_host(const SwarmPlan& plan, std::uint32_t number, base::Rng& 
   host.starts_at = between(rng, milliseconds(0), seconds(rng.chance(0.3) ? 30 : 1));
   host.knows_metadata = rng.chance(0.6);
   host.is_named_host_0 = rng.chance(0.3);
+  host.is_sequential = rng.chance(0.15);
   if (rng.chance(0.15)) host.limit_down_bytes_per_s = static_cast<std::uint64_t>(magnitude(rng, 5e4, 50));
   if (rng.chance(0.15)) host.limit_up_bytes_per_s = static_cast<std::uint64_t>(magnitude(rng, 2e4, 50));
   if (rng.chance(0.2)) host.buffers_max = 2 + rng.below(6);
@@ -85,6 +93,39 @@ SwarmHostPlan draw_host(const SwarmPlan& plan, std::uint32_t number, base::Rng& 
   }
   if (rng.chance(0.1)) host.disk_full_from_put = 1 + rng.below(30);
   return host;
+}
+
+LinkOptions draw_strangers_link(base::Rng& rng) {
+  const double up = magnitude(rng, 1e5, 200);
+  return {.up_bytes_per_s = up, .down_bytes_per_s = 4 * up, .latency = between(rng, milliseconds(0), milliseconds(20))};
+}
+
+void draw_odd_peers(SwarmPlan& plan, base::Rng& rng) {
+  if (!rng.chance(0.6)) return;
+  const std::uint64_t count = 1 + rng.below(rng.chance(0.15) ? 12 : 3);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    plan.odd_peers.push_back({.endpoint = {{kFirstOddAddress + i}, kPort},
+                              .link = draw_strangers_link(rng),
+                              .oddity = static_cast<PeerOddity>(rng.below(kPeerOddities)),
+                              .starts_at = between(rng, milliseconds(0), seconds(rng.chance(0.3) ? 20 : 1)),
+                              .is_named = rng.chance(0.5),
+                              .dials = rng.chance(0.7),
+                              .tells_tracker = rng.chance(0.7)});
+  }
+}
+
+void draw_floods(SwarmPlan& plan, base::Rng& rng) {
+  if (!rng.chance(0.25)) return;
+  const std::uint64_t count = 1 + rng.below(2);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const FloodPlan flood{.address = {kFirstFloodAddress + i},
+                          .link = draw_strangers_link(rng),
+                          .flood = static_cast<Flood>(rng.below(kFloods)),
+                          .target = rng.below(plan.hosts.size()),
+                          .starts_at = between(rng, milliseconds(0), seconds(5))};
+    if (is_at_tracker(flood.flood) && !plan.has_tracker()) continue;
+    plan.floods.push_back(flood);
+  }
 }
 
 }  // namespace
@@ -99,6 +140,8 @@ SwarmPlan draw_swarm_plan(std::uint64_t seed) {
   draw_ways(plan, rng);
   const std::uint64_t count = 2 + rng.below(rng.chance(0.2) ? 20 : 6);
   for (std::uint32_t i = 0; i < count; ++i) plan.hosts.push_back(draw_host(plan, i, rng));
+  draw_odd_peers(plan, rng);
+  draw_floods(plan, rng);
   // Of a private torrent nobody is found but by trackers and by name.
   const bool finds_locally = plan.uses_local_discovery && !plan.torrent.is_private;
   if (!plan.has_tracker() && !finds_locally) {
@@ -110,6 +153,34 @@ SwarmPlan draw_swarm_plan(std::uint64_t seed) {
   }
   return plan;
 }
+
+std::size_t SwarmPlan::liars() const {
+  const auto peers = std::ranges::count_if(odd_peers, [](const OddPeerPlan& peer) { return is_liar(peer.oddity); });
+  return static_cast<std::size_t>(peers) + (web_seed.kind == WebSeedKind::lies ? 1 : 0);
+}
+
+namespace {
+
+std::string describe_strangers(const SwarmPlan& plan) {
+  std::string text;
+  if (plan.has_hostile_tracker) text += "  a hostile tracker\n";
+  if (plan.web_seed.kind != WebSeedKind::none) {
+    text += fmt::format("  web seed {} {:.0f}/s\n", to_string(plan.web_seed.kind), plan.web_seed.bytes_per_s);
+  }
+  for (const OddPeerPlan& peer : plan.odd_peers) {
+    text += fmt::format("  {} {} starts {:.2f} up {:.0f}{}{}{}\n", peer.endpoint.to_string(), to_string(peer.oddity),
+                        base::to_seconds(peer.starts_at), peer.link.up_bytes_per_s, peer.is_named ? " named" : "",
+                        peer.dials ? " dials" : "", peer.tells_tracker ? " tells" : "");
+  }
+  for (const FloodPlan& flood : plan.floods) {
+    text += fmt::format("  {} floods {} with {} from {:.2f} up {:.0f}\n", flood.address.to_string(),
+                        is_at_tracker(flood.flood) ? "the tracker" : plan.hosts[flood.target].endpoint.to_string(),
+                        to_string(flood.flood), base::to_seconds(flood.starts_at), flood.link.up_bytes_per_s);
+  }
+  return text;
+}
+
+}  // namespace
 
 std::string SwarmPlan::describe() const {
   std::string text = fmt::format(
@@ -133,9 +204,10 @@ std::string SwarmPlan::describe() const {
     if (host.disk_full_from_put) text += fmt::format(" disk full from {}", *host.disk_full_from_put);
     if (host.limit_down_bytes_per_s > 0) text += fmt::format(" limit down {}", host.limit_down_bytes_per_s);
     if (host.limit_up_bytes_per_s > 0) text += fmt::format(" limit up {}", host.limit_up_bytes_per_s);
+    if (host.is_sequential) text += " sequential";
     text += "\n";
   }
-  return text;
+  return text + describe_strangers(*this);
 }
 
 }  // namespace shoal::sim

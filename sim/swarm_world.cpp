@@ -14,7 +14,7 @@
 #include "roles/tracker_host.hpp"
 #include "sim/describe_trace.hpp"
 #include "sim/host.hpp"
-#include "storage/memory.hpp"
+#include "sim/stores.hpp"
 
 namespace shoal::sim {
 namespace {
@@ -29,14 +29,21 @@ constexpr base::Duration kSettlesWithin = seconds(1);
 constexpr base::Duration kLookEvery = std::chrono::milliseconds(250);
 constexpr std::size_t kBufferBytes = 256 * 1024;
 constexpr base::Endpoint kTracker{{0x0a000001}, 8000};
+constexpr const char* kHostileTracker = "http://10.0.0.2:8000/announce";
+constexpr const char* kWebSeed = "http://10.0.0.3/shared";
+// What each liar may spoil of one host in one life: some pieces, and what is under way when it is found out.
+constexpr std::uint32_t kSpoiledMax = 16;
+constexpr std::uint32_t kUnderWayBytes = 1u << 20;
 
 // One host of the swarm through all its lives.
 struct Member {
   const SwarmHostPlan* plan = nullptr;
   std::unique_ptr<base::BufferPool> buffers;
-  std::unique_ptr<storage::MemoryPieceStore> disk;
+  std::unique_ptr<CheckedStore> disk;
   std::unique_ptr<SimHost> host;
-  std::optional<base::Instant> opened_at;  // when it knew in this life what its disk holds
+  // In this life:
+  std::optional<base::Instant> opened_at;  // when it knew what its disk holds
+  std::uint32_t wrong_pieces = 0;          // that it got
 };
 
 class SwarmWorld {
@@ -46,7 +53,10 @@ class SwarmWorld {
 
   SwarmRunResult run() {
     if (plan_.has_tracker()) add_tracker();
+    serve_web();
     for (const SwarmHostPlan& host : plan_.hosts) add_member(host);
+    for (const OddPeerPlan& peer : plan_.odd_peers) add_odd_peer(peer);
+    for (const FloodPlan& flood : plan_.floods) add_flood(flood);
     schedule_faults();
     play([this] { return is_everything_everywhere(); }, "nobody has everything in time: ", base::Instant{} + kRunMax);
     next_look_ = queue_.now();
@@ -89,13 +99,34 @@ class SwarmWorld {
                                            host.address().to_string(), describe_trace(trace));
       for (const char letter : line) trace_hash_ = (trace_hash_ ^ static_cast<unsigned char>(letter)) * 1099511628211u;
       if (options_.log) options_.log(line);
-      if (std::holds_alternative<seam::ManifestTrace>(trace)) note_opened(host);
+      const auto member = std::ranges::find(members_, &host, [](const Member& each) { return each.host.get(); });
+      if (member == members_.end()) return;
+      if (std::holds_alternative<seam::ManifestTrace>(trace)) member->opened_at = queue_.now();
+      if (const auto* piece = std::get_if<seam::PieceTrace>(&trace)) note_piece(*member, *piece);
+      if (const auto* source = std::get_if<seam::SourceTrace>(&trace)) note_source(*source);
     };
   }
 
-  void note_opened(const SimHost& host) {
-    for (Member& member : members_) {
-      if (member.host.get() == &host) member.opened_at = queue_.now();
+  void note_piece(Member& member, const seam::PieceTrace& trace) {
+    if (trace.what != seam::PieceTrace::What::mismatched) return;
+    ++result_.wrong_pieces;
+    ++member.wrong_pieces;
+    const auto liars = static_cast<std::uint32_t>(plan_.liars());
+    if (liars == 0) return fail("a piece was wrong and nobody lies");
+    result_.wrong_pieces_worst = std::max(result_.wrong_pieces_worst, (member.wrong_pieces + liars - 1) / liars);
+    const std::uint32_t under_way = kUnderWayBytes / plan_.torrent.manifest.layout->piece_bytes;
+    if (member.wrong_pieces > liars * (kSpoiledMax + under_way))
+      fail(member.plan->endpoint.to_string() + " is lied to for ever");
+  }
+
+  void note_source(const seam::SourceTrace& trace) {
+    if (trace.status != seam::SourceStatus::gone || !trace.reason.ends_with("gave wrong bytes")) return;
+    ++result_.convictions;
+    const bool is_host = std::ranges::any_of(
+        plan_.hosts, [&](const SwarmHostPlan& host) { return host.endpoint.address == trace.source.address; });
+    const bool is_web_seed = trace.source.address == base::Ipv4Address{};
+    if (is_host || (is_web_seed && plan_.web_seed.kind != WebSeedKind::lies)) {
+      fail(trace.source.to_string() + " is honest and was convicted");
     }
   }
 
@@ -109,7 +140,10 @@ class SwarmWorld {
     tracker_->trace_listener = listener();
     boot_tracker();
     for (const base::Duration kill : plan_.tracker_kills) {
-      queue_.at(base::Instant{} + kill, [this] { tracker_->crash(); });
+      queue_.at(base::Instant{} + kill, [this] {
+        result_.tracker_kills_felt += is_anybody_lacking() ? 1 : 0;
+        tracker_->crash();
+      });
       queue_.at(base::Instant{} + kill + kRebootAfter, [this] {
         if (!tracker_->is_running()) boot_tracker();
       });
@@ -125,11 +159,55 @@ class SwarmWorld {
     tracker_->bind_tracker(kTracker.port);
   }
 
+  void serve_web() {
+    if (plan_.has_hostile_tracker) web_.serve(kHostileTracker, serve_hostile_tracker(rng_.fork()));
+    if (plan_.web_seed.kind != WebSeedKind::none) {
+      web_.serve(kWebSeed, serve_web_seed(plan_.web_seed, {.url = kWebSeed, .content = whole()}, rng_.fork()));
+    }
+  }
+
+  SimHost& add_stranger(base::Ipv4Address address, const LinkOptions& link) {
+    strangers_.push_back(
+        std::make_unique<SimHost>(queue_, network_, HostOptions{.address = address, .link = link}, rng_.fork()));
+    return *strangers_.back();
+  }
+
+  void add_odd_peer(const OddPeerPlan& plan) {
+    SimHost& host = add_stranger(plan.endpoint.address, plan.link);
+    OddPeerOptions options{.oddity = plan.oddity,
+                           .torrent = plan_.torrent,
+                           .pieces = plan_.pieces,
+                           .listening = plan.endpoint,
+                           .targets = {},
+                           .tracker_urls = {}};
+    if (plan.dials) {
+      for (const SwarmHostPlan& target : plan_.hosts) options.targets.push_back(target.endpoint);
+    }
+    if (plan.tells_tracker && plan_.uses_http_tracker) options.tracker_urls.push_back(http_tracker());
+    queue_.at(base::Instant{} + plan.starts_at, [this, &host, options = std::move(options)] {
+      host.boot(make_odd_peer(options, rng_.fork()));
+      host.listen(options.listening.port);
+    });
+  }
+
+  void add_flood(const FloodPlan& plan) {
+    SimHost& host = add_stranger(plan.address, plan.link);
+    const FloodOptions options{.flood = plan.flood,
+                               .target = is_at_tracker(plan.flood) ? kTracker : plan_.hosts[plan.target].endpoint,
+                               .info_hash = plan_.torrent.info_hash,
+                               .piece_count = plan_.torrent.manifest.piece_count()};
+    queue_.at(base::Instant{} + plan.starts_at,
+              [this, &host, options] { host.boot(make_flood(options, rng_.fork())); });
+  }
+
+  static std::string http_tracker() { return "http://" + kTracker.to_string() + "/announce"; }
+
   void add_member(const SwarmHostPlan& plan) {
     Member member{.plan = &plan};
     member.buffers = std::make_unique<base::BufferPool>(kBufferBytes, plan.buffers_max);
-    member.disk = std::make_unique<storage::MemoryPieceStore>(
-        storage::MemoryStoreFaults{.disk_full_from_put = plan.disk_full_from_put, .flipped_puts = {}});
+    member.disk = std::make_unique<CheckedStore>(
+        CheckedStoreOptions{.accepts_unverified = options_.broken_rule == BrokenRule::accepts_unverified_pieces,
+                            .disk_full_from_put = plan.disk_full_from_put});
     for (std::size_t i = 0; i < plan.holds.size(); ++i) {
       if (plan.holds[i]) member.disk->leave_behind(plan_.pieces[i]);
     }
@@ -138,7 +216,8 @@ class SwarmWorld {
         HostOptions{.address = plan.endpoint.address, .link = plan.link, .disk_bytes_per_s = plan.disk_bytes_per_s},
         rng_.fork());
     member.host->store = member.disk.get();
-    member.host->library = member.disk.get();
+    member.host->library = &member.disk->library();
+    member.host->web = &web_;
     member.host->trace_listener = listener();
     const std::size_t number = members_.size();
     members_.push_back(std::move(member));
@@ -155,6 +234,7 @@ class SwarmWorld {
     Member& member = members_[number];
     if (member.host->is_running() || is_stopping_) return;
     member.opened_at.reset();
+    member.wrong_pieces = 0;
     if (member.plan->kind == SwarmHostKind::course_peer) {
       // A course peer gives what is on its disk; opening finds that.
       static_cast<void>(member.disk->open(plan_.torrent.manifest));
@@ -179,11 +259,17 @@ class SwarmWorld {
     options.gives_after_done = true;
     options.limit_down_bytes_per_s = plan.limit_down_bytes_per_s;
     options.limit_up_bytes_per_s = plan.limit_up_bytes_per_s;
-    if (plan_.uses_http_tracker) options.tracker_tiers.push_back({"http://" + kTracker.to_string() + "/announce"});
+    options.is_sequential = plan.is_sequential;
+    if (plan_.web_seed.kind != WebSeedKind::none) options.web_seeds.push_back(kWebSeed);
+    if (plan_.has_hostile_tracker) options.tracker_tiers.push_back({kHostileTracker});
+    if (plan_.uses_http_tracker) options.tracker_tiers.push_back({http_tracker()});
     if (plan_.uses_udp_tracker) options.tracker_tiers.push_back({"udp://" + kTracker.to_string() + "/announce"});
     if (plan.is_named_host_0) options.peers.push_back(plan_.hosts.front().endpoint);
     for (const SwarmHostPlan& other : plan_.hosts) {
       if (other.kind == SwarmHostKind::course_peer) options.peers.push_back(other.endpoint);
+    }
+    for (const OddPeerPlan& odd : plan_.odd_peers) {
+      if (odd.is_named) options.peers.push_back(odd.endpoint);
     }
     return options;
   }
@@ -199,6 +285,7 @@ class SwarmWorld {
   void schedule_faults() {
     if (!plan_.partition_at) return;
     queue_.at(base::Instant{} + *plan_.partition_at, [this] {
+      result_.partitions_felt += is_anybody_lacking() ? 1 : 0;
       std::set<base::Ipv4Address> upper;
       for (std::size_t i = members_.size() / 2; i < members_.size(); ++i) {
         upper.insert(members_[i].plan->endpoint.address);
@@ -212,6 +299,12 @@ class SwarmWorld {
     if (member.plan->kind == SwarmHostKind::course_peer) return true;
     const bool is_settled = member.opened_at && queue_.now() - *member.opened_at > kSettlesWithin;
     return member.host->is_running() && is_settled && member.disk->file().has_value();
+  }
+
+  // Of those who have begun.
+  [[nodiscard]] bool is_anybody_lacking() const {
+    return std::ranges::any_of(members_,
+                               [this](const Member& member) { return member.opened_at && !has_everything(member); });
   }
 
   [[nodiscard]] bool is_everything_everywhere() const {
@@ -239,16 +332,21 @@ class SwarmWorld {
 
   void judge() {
     if (!result_.failure.empty()) return;
-    base::Bytes whole;
-    for (const base::Bytes& piece : plan_.pieces) whole.insert(whole.end(), piece.begin(), piece.end());
+    const base::Bytes content = whole();
     for (const Member& member : members_) {
       if (member.plan->kind == SwarmHostKind::course_peer) continue;
       const std::string name = member.plan->endpoint.to_string();
-      if (member.disk->file() != whole) fail(name + " ended with other bytes");
+      if (member.disk->file() != content) fail(name + " ended with other bytes");
       if (member.host->finish()->result != seam::Finish::Result::done) {
         fail(name + " had everything and ended with: " + member.host->finish()->message);
       }
     }
+  }
+
+  [[nodiscard]] base::Bytes whole() const {
+    base::Bytes content;
+    for (const base::Bytes& piece : plan_.pieces) content.insert(content.end(), piece.begin(), piece.end());
+    return content;
   }
 
   [[nodiscard]] bool has_buffers_out() const {
@@ -260,8 +358,10 @@ class SwarmWorld {
   base::Rng rng_;
   EventQueue queue_;
   Network network_;
+  Web web_;
   std::unique_ptr<SimHost> tracker_;
   std::vector<Member> members_;
+  std::vector<std::unique_ptr<SimHost>> strangers_;
   SwarmRunResult result_;
   std::uint64_t trace_hash_ = 14695981039346656037u;
   bool is_stopping_ = false;
