@@ -103,12 +103,12 @@ StoreResult<void> Folder::rename(const std::string& from, const std::string& to)
   return {};
 }
 
-SysResult<void> Folder::rename_to_free(const std::string& from, const std::string& to) const {
-  if (::renameat2(fd_.get(), from.c_str(), fd_.get(), to.c_str(), RENAME_NOREPLACE) == 0) return {};
+SysResult<void> Folder::rename_to_free(const std::string& from, const Folder& folder, const std::string& to) const {
+  if (::renameat2(fd_.get(), from.c_str(), folder.fd(), to.c_str(), RENAME_NOREPLACE) == 0) return {};
   if (errno != EINVAL && errno != ENOSYS) return std::unexpected(errno);
   // A file system that cannot promise it: looking first leaves a moment for somebody else.
-  if (kind_of(to) != EntryKind::none) return std::unexpected(EEXIST);
-  if (::renameat(fd_.get(), from.c_str(), fd_.get(), to.c_str()) != 0) return std::unexpected(errno);
+  if (folder.kind_of(to) != EntryKind::none) return std::unexpected(EEXIST);
+  if (::renameat(fd_.get(), from.c_str(), folder.fd(), to.c_str()) != 0) return std::unexpected(errno);
   return {};
 }
 

@@ -36,8 +36,9 @@ class Folder {
   // A new file without a name: it goes with its descriptor.
   [[nodiscard]] StoreResult<UniqueFd> create_nameless() const;
   [[nodiscard]] StoreResult<void> rename(const std::string& from, const std::string& to) const;
-  // Fails with EEXIST when something bears the new name.
-  [[nodiscard]] SysResult<void> rename_to_free(const std::string& from, const std::string& to) const;
+  // To a name in `folder`, which may be this one. Fails with EEXIST when something bears it.
+  [[nodiscard]] SysResult<void> rename_to_free(const std::string& from, const Folder& folder,
+                                               const std::string& to) const;
   void remove(const std::string& name) const;
   // What was created, renamed and removed here survives a power cut.
   [[nodiscard]] SysResult<void> sync() const;

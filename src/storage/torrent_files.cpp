@@ -24,13 +24,6 @@ std::span<const std::string> folders_of(const FileEntry& entry) {
   return std::span(entry.path).first(entry.path.size() - 1);
 }
 
-// "../../a/b": from the folder a link lies in to what it points to, both below the same root.
-std::string relative_target(const FileEntry& link) {
-  std::string target;
-  for (std::size_t i = 1; i < link.path.size(); ++i) target += "../";
-  return target + metainfo::join_path(link.link_target);
-}
-
 nlink_t link_count(int fd) {
   struct stat status{};
   return ::fstat(fd, &status) == 0 ? status.st_nlink : 0;
@@ -44,14 +37,25 @@ FileStamp stamp_of(const FileVersion& version) {
 
 TorrentFiles::TorrentFiles(TorrentFilesOptions options)
     : folder_(std::move(options.folder)),
+      part_(std::move(options.part)),
+      whole_(std::move(options.whole)),
       side_(std::move(options.side)),
       manifest_(std::move(options.manifest)),
       in_tree_(std::move(options.in_tree)),
-      root_(std::move(options.root)),
-      is_writable_(options.is_writable),
+      is_whole_(std::move(options.is_whole)),
       known_(manifest_->layout->files.size() + 1),
       reached_(known_.size()) {
+  is_whole_.resize(layout().files.size());
   SHOAL_CHECK(in_tree_.size() == layout().files.size());
+}
+
+bool TorrentFiles::is_whole(std::uint32_t file) const {
+  const std::lock_guard guard(mutex_);
+  return file < file_count() && is_whole_[file];
+}
+
+bool TorrentFiles::touches_whole(ByteRange range) const {
+  return std::ranges::any_of(stretches(range), [this](const Stretch& one) { return is_whole(one.file); });
 }
 
 std::vector<TorrentFiles::Stretch> TorrentFiles::stretches(ByteRange range) const {
@@ -88,8 +92,7 @@ ByteRange TorrentFiles::range_of(base::PieceIndex piece) const {
 
 std::string TorrentFiles::path_of(std::uint32_t file) const {
   if (file == side_number()) return folder_->path_of(side_);
-  const std::lock_guard guard(mutex_);
-  const std::string root = folder_->path_of(root_);
+  const std::string root = folder_->path_of(name_of(root_of(file)));
   return layout().is_folder ? root + "/" + metainfo::join_path(layout().files[file].path) : root;
 }
 
@@ -99,43 +102,45 @@ StoreError TorrentFiles::error_at(std::uint32_t file, int error_number, std::str
 
 // --- opening ---
 
-SysResult<FolderPtr> TorrentFiles::root_folder(Folder::Missing missing) {
+SysResult<FolderPtr> TorrentFiles::root_folder(Root root, Folder::Missing missing) {
   const std::lock_guard guard(mutex_);
-  if (root_folder_ != nullptr) return root_folder_;
-  auto folder = folder_->open_inner(root_, missing);
-  if (folder) root_folder_ = *folder;
+  FolderPtr& known = root == Root::whole ? whole_folder_ : part_folder_;
+  if (known != nullptr) return known;
+  auto folder = folder_->open_inner(name_of(root), missing);
+  if (folder) known = *folder;
   return folder;
 }
 
-SysResult<FolderPtr> TorrentFiles::parent_of(const FileEntry& entry, Folder::Missing missing) {
+SysResult<FolderPtr> TorrentFiles::parent_of(Root root, const FileEntry& entry, Folder::Missing missing) {
   const std::span<const std::string> path = folders_of(entry);
   {
     const std::lock_guard guard(mutex_);
-    if (last_folder_ != nullptr && std::ranges::equal(path, last_path_)) return last_folder_;
+    if (last_folder_ != nullptr && last_root_ == root && std::ranges::equal(path, last_path_)) return last_folder_;
   }
-  auto folder = root_folder(missing);
+  auto folder = root_folder(root, missing);
   for (const std::string& name : path) {
     if (!folder) return folder;
     folder = (*folder)->open_inner(name, missing);
   }
   if (!folder) return folder;
   const std::lock_guard guard(mutex_);
+  last_root_ = root;
   last_path_ = path;
   last_folder_ = *folder;
   return folder;
 }
 
 SysResult<TorrentFiles::Location> TorrentFiles::locate(std::uint32_t file, Folder::Missing missing) {
-  if (file == side_number()) {
-    if (side_.empty()) return std::unexpected(ENOENT);
-    return Location{folder_, side_};
-  }
-  if (!layout().is_folder) {
-    const std::lock_guard guard(mutex_);
-    return Location{folder_, root_};
-  }
+  if (file != side_number()) return locate_in(root_of(file), file, missing);
+  if (side_.empty()) return std::unexpected(ENOENT);
+  return Location{folder_, side_};
+}
+
+SysResult<TorrentFiles::Location> TorrentFiles::locate_in(Root root, std::uint32_t file, Folder::Missing missing) {
+  if (name_of(root).empty()) return std::unexpected(ENOENT);
+  if (!layout().is_folder) return Location{folder_, name_of(root)};
   const FileEntry& entry = layout().files[file];
-  auto folder = parent_of(entry, missing);
+  auto folder = parent_of(root, entry, missing);
   if (!folder) return std::unexpected(folder.error());
   return Location{*std::move(folder), entry.path.back()};
 }
@@ -174,21 +179,21 @@ void TorrentFiles::forget(std::uint32_t file) {
 }
 
 SysResult<TorrentFiles::Handle> TorrentFiles::open_anew(std::uint32_t file) {
+  const bool was_whole = is_whole(file);
   const auto location = locate(file, Folder::Missing::is_an_error);
-  if (!location) return std::unexpected(location.error());
-  int flags = O_RDWR;
-  if (file != side_number()) {
-    const std::lock_guard guard(mutex_);
-    flags = is_writable_ ? O_RDWR : O_RDONLY;
+  int error_number = location ? 0 : location.error();
+  if (location) {
+    auto opened = location->folder->open_plain(location->name, was_whole ? O_RDONLY : O_RDWR);
+    if (opened) return keep(file, std::move(opened->fd));
+    error_number = opened.error();
   }
-  auto opened = location->folder->open_plain(location->name, flags);
-  if (!opened) return std::unexpected(opened.error());
-  return keep(file, std::move(opened->fd));
+  if (!was_whole && is_whole(file)) return open_anew(file);  // it has just got its final place
+  return std::unexpected(error_number);
 }
 
 SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file) {
   const std::shared_ptr<const Stamps> stamps = frozen();
-  const bool is_frozen = stamps != nullptr && file < stamps->size();
+  const bool is_frozen = stamps != nullptr && file < stamps->size() && (*stamps)[file];
   Handle handle = cached(file);
   if (handle != nullptr && !is_frozen) return handle;
   if (handle != nullptr && link_count(handle->get()) == 0) {
@@ -268,18 +273,6 @@ StoreResult<void> TorrentFiles::check_ours(std::uint32_t file, int fd) {
   return {};
 }
 
-StoreResult<void> TorrentFiles::trim(std::uint32_t file) {
-  const std::uint64_t size_bytes = layout().files[file].size_bytes;
-  const auto stamp = look_at(file);
-  if (!stamp || stamp->size_bytes <= size_bytes) return {};
-  const auto handle = open(file);
-  if (!handle) return std::unexpected(error_at(file, handle.error(), "open"));
-  if (::ftruncate((*handle)->get(), static_cast<off_t>(size_bytes)) != 0) {
-    return std::unexpected(error_at(file, errno, "cut"));
-  }
-  return {};
-}
-
 SysResult<FileStamp> TorrentFiles::look_at(std::uint32_t file) {
   const auto location = locate(file, Folder::Missing::is_an_error);
   if (!location) return std::unexpected(location.error());
@@ -288,39 +281,10 @@ SysResult<FileStamp> TorrentFiles::look_at(std::uint32_t file) {
   return stamp_of(*version);
 }
 
-void TorrentFiles::remove(std::uint32_t file) {
-  forget(file);
-  if (const auto location = locate(file, Folder::Missing::is_an_error)) location->folder->remove(location->name);
-  if (file != side_number() && layout().is_folder) remove_empty_folders(folders_of(layout().files[file]));
-  const std::lock_guard guard(mutex_);
-  known_[file] = false;
-  last_folder_ = nullptr;
-}
-
-void TorrentFiles::remove_empty_folders(std::span<const std::string> path) {
-  auto folder = root_folder(Folder::Missing::is_an_error);
-  if (!folder) return;
-  std::vector<FolderPtr> parents;
-  for (const std::string& name : path) {
-    parents.push_back(*folder);
-    folder = parents.back()->open_inner(name, Folder::Missing::is_an_error);
-    if (!folder) return;
-  }
-  for (std::size_t i = path.size(); i-- > 0;) {
-    if (::unlinkat(parents[i]->fd(), path[i].c_str(), AT_REMOVEDIR) != 0) return;
-  }
-}
-
-void TorrentFiles::move_root(std::string root) {
-  const std::lock_guard guard(mutex_);
-  root_ = std::move(root);
-  is_writable_ = false;
-}
-
 void TorrentFiles::freeze() {
   auto stamps = std::make_shared<Stamps>(file_count());
   for (std::uint32_t file = 0; file < file_count(); ++file) {
-    if (!is_in_tree(file) || layout().files[file].is_padding) continue;
+    if (!is_whole(file) || layout().files[file].is_padding) continue;
     if (const auto stamp = look_at(file)) (*stamps)[file] = *stamp;
   }
   const std::lock_guard guard(mutex_);
@@ -334,17 +298,46 @@ std::shared_ptr<const TorrentFiles::Stamps> TorrentFiles::frozen() {
 
 // --- bytes ---
 
+StoreResult<TorrentFiles::Handle> TorrentFiles::open_to_write(std::uint32_t file) {
+  auto handle = create(file);
+  if (!handle) return handle;
+  if (auto ours = check_ours(file, (*handle)->get()); !ours) return std::unexpected(std::move(ours.error()));
+  return handle;
+}
+
 StoreResult<void> TorrentFiles::write(std::uint64_t offset, base::ByteView bytes) {
   for (const Stretch& stretch : stretches({offset, bytes.size()})) {
-    if (stretch.is_padding) continue;
-    auto file = create(stretch.file);
-    if (!file) return std::unexpected(std::move(file.error()));
-    if (auto ours = check_ours(stretch.file, (*file)->get()); !ours) return ours;
-    const base::ByteView part = bytes.subspan(stretch.from, stretch.size_bytes);
-    if (const auto written = write_all_at((*file)->get(), part, stretch.offset); !written) {
-      return std::unexpected(error_at(stretch.file, written.error(), "write"));
+    if (auto written = write_stretch(stretch, bytes.subspan(stretch.from, stretch.size_bytes)); !written) {
+      return written;
     }
-    reach(stretch.file, stretch.offset + stretch.size_bytes);
+  }
+  return {};
+}
+
+StoreResult<void> TorrentFiles::write_stretch(const Stretch& stretch, base::ByteView bytes) {
+  if (stretch.is_padding) return {};
+  if (is_whole(stretch.file)) return compare(stretch, bytes);
+  const auto file = open_to_write(stretch.file);
+  if (!file) return std::unexpected(file.error());
+  if (const auto written = write_all_at((*file)->get(), bytes, stretch.offset); !written) {
+    return std::unexpected(error_at(stretch.file, written.error(), "write"));
+  }
+  reach(stretch.file, stretch.offset + stretch.size_bytes);
+  return {};
+}
+
+StoreResult<void> TorrentFiles::compare(const Stretch& stretch, base::ByteView bytes) {
+  base::Bytes found(std::min<std::uint64_t>(bytes.size(), kReadBytes));
+  for (std::uint64_t done = 0; done < bytes.size();) {
+    const std::size_t count = std::min<std::uint64_t>(found.size(), bytes.size() - done);
+    const std::span<std::byte> there = std::span(found).first(count);
+    const Stretch part{.file = stretch.file, .offset = stretch.offset + done, .size_bytes = count};
+    if (read_stretch(part, there) != count || !std::ranges::equal(there, bytes.subspan(done, count))) {
+      return std::unexpected(StoreError{StoreErrorKind::unwritable,
+                                        "cannot write " + folder_->path_of(whole_) + ": it is there already, and " +
+                                            path_of(stretch.file) + " " + std::string(kIsSomethingElse)});
+    }
+    done += count;
   }
   return {};
 }
@@ -382,16 +375,31 @@ std::optional<base::Sha1Hash> TorrentFiles::hash(ByteRange range) {
 
 StoreResult<void> TorrentFiles::copy_in(int source, std::uint64_t from, ByteRange to) {
   for (const Stretch& stretch : stretches(to)) {
-    if (stretch.is_padding) continue;
-    auto file = create(stretch.file);
-    if (!file) return std::unexpected(std::move(file.error()));
-    if (auto ours = check_ours(stretch.file, (*file)->get()); !ours) return ours;
-    const ByteRange part{from + stretch.from, stretch.size_bytes};
-    if (const auto copied = copy_range(source, part, (*file)->get(), stretch.offset); !copied) {
-      return std::unexpected(error_at(stretch.file, copied.error(), "write"));
-    }
-    reach(stretch.file, stretch.offset + stretch.size_bytes);
+    if (auto copied = copy_stretch(source, from + stretch.from, stretch); !copied) return copied;
   }
+  return {};
+}
+
+StoreResult<void> TorrentFiles::copy_stretch(int source, std::uint64_t from, const Stretch& to) {
+  if (to.is_padding) return {};
+  if (is_whole(to.file)) {
+    base::Bytes bytes(std::min<std::uint64_t>(to.size_bytes, kReadBytes));
+    for (std::uint64_t done = 0; done < to.size_bytes;) {
+      const std::size_t count = std::min<std::uint64_t>(bytes.size(), to.size_bytes - done);
+      const std::span<std::byte> some = std::span(bytes).first(count);
+      if (read_at(source, some, from + done) != count) return std::unexpected(error_at(to.file, EIO, "read back"));
+      const Stretch part{.file = to.file, .offset = to.offset + done, .size_bytes = count};
+      if (auto compared = compare(part, some); !compared) return compared;
+      done += count;
+    }
+    return {};
+  }
+  const auto file = open_to_write(to.file);
+  if (!file) return std::unexpected(file.error());
+  if (const auto copied = copy_range(source, {from, to.size_bytes}, (*file)->get(), to.offset); !copied) {
+    return std::unexpected(error_at(to.file, copied.error(), "write"));
+  }
+  reach(to.file, to.offset + to.size_bytes);
   return {};
 }
 
@@ -406,33 +414,6 @@ StoreResult<void> TorrentFiles::copy_within(std::uint64_t from, ByteRange to) {
     }
     if (auto written = write(to.offset + done, bytes); !written) return written;
     done += count;
-  }
-  return {};
-}
-
-// --- what is not bytes ---
-
-StoreResult<void> TorrentFiles::make_link(std::uint32_t file) {
-  const auto location = locate(file, Folder::Missing::is_created);
-  if (!location) return std::unexpected(error_at(file, location.error(), "create"));
-  location->folder->remove(location->name);
-  const std::string target = relative_target(layout().files[file]);
-  if (::symlinkat(target.c_str(), location->folder->fd(), location->name.c_str()) != 0) {
-    return std::unexpected(error_at(file, errno, "create"));
-  }
-  return {};
-}
-
-StoreResult<void> TorrentFiles::make_executable(std::uint32_t file) {
-  const auto handle = open(file);
-  if (!handle) return std::unexpected(error_at(file, handle.error(), "open"));
-  struct stat status{};
-  if (::fstat((*handle)->get(), &status) != 0) return std::unexpected(error_at(file, errno, "examine"));
-  // Whoever may read it may run it.
-  const mode_t mode = (status.st_mode | ((status.st_mode & 0444) >> 2)) & 07777;
-  // EPERM: a file system without such bits.
-  if (::fchmod((*handle)->get(), mode) != 0 && errno != EPERM && errno != EOPNOTSUPP) {
-    return std::unexpected(error_at(file, errno, "make executable"));
   }
   return {};
 }

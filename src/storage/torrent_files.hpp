@@ -1,9 +1,10 @@
-// The bytes of a torrent's share as one run from 0 to total_bytes, wherever they lie: in the one file or the tree of
-// files below the root, or, when they belong to files nobody wants (pieces at borders), at the same offset of the side
-// file. Padding is nowhere and reads as zeros. TorrentStore and the pieces it gives read and write through this.
+// The bytes of a torrent's share as one run from 0 to total_bytes, wherever they lie: in finished files, in files of
+// the part, or, when they belong to files nobody wants (pieces at borders), at the same offset of the side file.
+// Padding is nowhere and reads as zeros. TorrentStore and the pieces it gives read and write through this.
 //
 // Always holds: nothing outside `folder` is touched and no link below it is followed, whatever others put there
-// meanwhile; at most kOpenFilesMax files are kept open, besides those in use at the moment.
+// meanwhile; a finished file is never written to; at most kOpenFilesMax files are kept open, besides those in use at
+// the moment.
 //
 // Threads: all functions from several at once.
 #pragma once
@@ -15,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -35,13 +37,29 @@ struct FileStamp {
 };
 [[nodiscard]] FileStamp stamp_of(const FileVersion& version);
 
+// Calls `visit` with each piece that holds bytes of the file.
+template <typename Visit>
+void for_each_piece(const metainfo::Layout& layout, const metainfo::FileEntry& file, const Visit& visit) {
+  if (file.size_bytes == 0) return;
+  const std::uint64_t last = (file.offset_bytes + file.size_bytes - 1) / layout.piece_bytes;
+  for (std::uint64_t piece = file.offset_bytes / layout.piece_bytes; piece <= last; ++piece) {
+    visit(base::PieceIndex(static_cast<std::uint32_t>(piece)));
+  }
+}
+
+// How messages go on that name a file which is there already.
+inline constexpr std::string_view kIsSomethingElse =
+    "is not what the share holds; move it away, or choose another place";
+
 struct TorrentFilesOptions {
   FolderPtr folder;
-  std::string root;                                    // in it: the file, or the folder that holds the files
-  std::string side;                                    // likewise; empty: there is none
+  // In it: the file, or the folder that holds the files. Empty: there is none.
+  std::string part;
+  std::string whole;  // likewise, of finished files
+  std::string side;
   std::shared_ptr<const metainfo::Manifest> manifest;  // with a layout
   std::vector<bool> in_tree;                           // by file: the others' bytes belong to the side file
-  bool is_writable = false;
+  std::vector<bool> is_whole;                          // by file: it is a finished one; empty: none is
 };
 
 class TorrentFiles {
@@ -65,13 +83,16 @@ class TorrentFiles {
   [[nodiscard]] std::uint32_t side_number() const { return file_count(); }
   [[nodiscard]] bool is_in_tree(std::uint32_t file) const { return file < file_count() && in_tree_[file]; }
   [[nodiscard]] const std::vector<bool>& in_tree() const { return in_tree_; }
+  [[nodiscard]] bool is_whole(std::uint32_t file) const;
+  [[nodiscard]] bool touches_whole(ByteRange range) const;
   // Where the range lies, in order. Neighbours of one place are one.
   [[nodiscard]] std::vector<Stretch> stretches(ByteRange range) const;
   [[nodiscard]] ByteRange range_of(base::PieceIndex piece) const;
   [[nodiscard]] std::string path_of(std::uint32_t file) const;  // for messages
 
-  // Bytes of padding go nowhere. Creates files and folders where none were. A file that somebody else has cut or
-  // removed since it was written to is an error, from then on.
+  // Bytes of padding go nowhere; those of finished files must be there already, or it is an error. Creates files and
+  // folders where none were. A file that somebody else has cut or removed since it was written to is an error, from
+  // then on.
   [[nodiscard]] StoreResult<void> write(std::uint64_t offset, base::ByteView bytes);
   // How many bytes could be read: fewer when something is missing, cut short, or changed since freeze().
   [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<std::byte> target);
@@ -83,7 +104,8 @@ class TorrentFiles {
   [[nodiscard]] SysResult<Handle> open(std::uint32_t file);
   [[nodiscard]] StoreResult<Handle> create(std::uint32_t file);  // or open, when it is there by our hand
   [[nodiscard]] SysResult<FileStamp> look_at(std::uint32_t file);
-  // A symbolic link to its target, and the executable bit; what bears a link's name is removed first.
+  // A symbolic link to its target, and the executable bit. What bears a link's name in the part is removed first; what
+  // bears it among finished files stays.
   [[nodiscard]] StoreResult<void> make_link(std::uint32_t file);
   [[nodiscard]] StoreResult<void> make_executable(std::uint32_t file);
   void remove(std::uint32_t file);  // and folders that are empty without it
@@ -96,9 +118,11 @@ class TorrentFiles {
   [[nodiscard]] std::vector<std::uint32_t> take_changed();
   // Cuts off what lies behind the end that the share says.
   [[nodiscard]] StoreResult<void> trim(std::uint32_t file);
-  // The root has a new name, and nothing but the side file is written any more.
-  void move_root(std::string root);
-  // From now on a file that is not as it is now cannot be read.
+  // The part gets the name of the whole, which nothing may bear: all files are finished ones now.
+  [[nodiscard]] StoreResult<void> move_all_to_whole();
+  // The same for one file of a folder.
+  [[nodiscard]] StoreResult<void> move_to_whole(std::uint32_t file);
+  // From now on a finished file that is not as it is now cannot be read.
   void freeze();
 
  private:
@@ -111,8 +135,12 @@ class TorrentFiles {
     std::list<std::uint32_t>::iterator age;
   };
 
+  enum class Root : std::uint8_t { part, whole };
+  [[nodiscard]] Root root_of(std::uint32_t file) const { return is_whole(file) ? Root::whole : Root::part; }
+  [[nodiscard]] const std::string& name_of(Root root) const { return root == Root::whole ? whole_ : part_; }
   [[nodiscard]] SysResult<Location> locate(std::uint32_t file, Folder::Missing missing);
-  [[nodiscard]] SysResult<FolderPtr> parent_of(const metainfo::FileEntry& entry, Folder::Missing missing);
+  [[nodiscard]] SysResult<Location> locate_in(Root root, std::uint32_t file, Folder::Missing missing);
+  [[nodiscard]] SysResult<FolderPtr> parent_of(Root root, const metainfo::FileEntry& entry, Folder::Missing missing);
   [[nodiscard]] Handle cached(std::uint32_t file);
   Handle keep(std::uint32_t file, UniqueFd fd);
   void forget(std::uint32_t file);
@@ -121,23 +149,30 @@ class TorrentFiles {
   [[nodiscard]] SysResult<Handle> open_anew(std::uint32_t file);
   void remove_empty_folders(std::span<const std::string> path);
   [[nodiscard]] std::size_t read_stretch(const Stretch& stretch, std::span<std::byte> target);
+  [[nodiscard]] StoreResult<void> write_stretch(const Stretch& stretch, base::ByteView bytes);
+  [[nodiscard]] StoreResult<void> copy_stretch(int source, std::uint64_t from, const Stretch& to);
+  [[nodiscard]] StoreResult<Handle> open_to_write(std::uint32_t file);
+  [[nodiscard]] StoreResult<void> compare(const Stretch& stretch, base::ByteView bytes);
   [[nodiscard]] seam::StoreError error_at(std::uint32_t file, int error_number, std::string_view tried) const;
   [[nodiscard]] seam::StoreError change_of(std::uint32_t file, std::string_view what);
 
   using Stamps = std::vector<std::optional<FileStamp>>;  // by file
-  [[nodiscard]] SysResult<FolderPtr> root_folder(Folder::Missing missing);
+  [[nodiscard]] SysResult<FolderPtr> root_folder(Root root, Folder::Missing missing);
   [[nodiscard]] std::shared_ptr<const Stamps> frozen();
 
   const FolderPtr folder_;
+  const std::string part_;
+  const std::string whole_;
   const std::string side_;
   const std::shared_ptr<const metainfo::Manifest> manifest_;
   const std::vector<bool> in_tree_;
 
   std::mutex creating_;       // held while a file is created, before mutex_
   mutable std::mutex mutex_;  // guards what follows
-  std::string root_;
-  bool is_writable_ = false;
-  FolderPtr root_folder_;  // once opened: a rename of the root changes nothing for what is below it
+  std::vector<bool> is_whole_;
+  // Once opened: a rename of the root changes nothing for what is below it.
+  FolderPtr part_folder_;
+  FolderPtr whole_folder_;
   std::shared_ptr<const Stamps> frozen_;
   std::vector<bool> known_;
   std::vector<std::uint64_t> reached_;  // by file: as far as it goes by our hand
@@ -145,6 +180,7 @@ class TorrentFiles {
   std::list<std::uint32_t> ages_;       // the latest in front
   std::unordered_map<std::uint32_t, Cached> open_;
   // The folder that was used last: neighbours of a share lie together.
+  Root last_root_ = Root::part;
   std::span<const std::string> last_path_;
   FolderPtr last_folder_;
 };

@@ -13,15 +13,20 @@ namespace shoal::storage {
 
 using NotedStamps = std::unordered_map<std::uint32_t, FileStamp>;
 
+// Files that nobody wants now, but of which the part holds verified bytes: another selection wanted them.
+[[nodiscard]] std::vector<bool> find_rest(TorrentFiles& files, const std::vector<bool>& wanted,
+                                          const base::Bitfield& verified);
 // Empty files and executable bits: what is to be there before the stamps are taken.
 [[nodiscard]] StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted);
 // Every wanted file is still there and as it was noted last.
 [[nodiscard]] StoreResult<void> check_unchanged(TorrentFiles& files, const std::vector<bool>& wanted,
                                                 const NotedStamps& noted);
-// Links, and then the final name in one step. `files` reads from there afterwards.
+// Links, and then the final name in one step; file by file when `goes_file_by_file`, because finished files are there
+// already or some stay in the part. `files` reads from there afterwards.
 [[nodiscard]] StoreResult<void> move_into_place(TorrentFiles& files, const std::vector<bool>& wanted,
-                                                const TorrentPlace& place);
-// A part that is of no use because the finished share is there.
-void remove_part(const TorrentPlace& place, const std::shared_ptr<const metainfo::Manifest>& manifest);
+                                                const TorrentPlace& place, bool goes_file_by_file);
+// Removes what is of no use: of the part all but these files.
+void clear_part(const TorrentPlace& place, const std::shared_ptr<const metainfo::Manifest>& manifest,
+                const std::vector<bool>& kept);
 
 }  // namespace shoal::storage

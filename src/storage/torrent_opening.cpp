@@ -29,16 +29,6 @@ bool has_bytes(const FileEntry& file) {
   return !file.is_padding && file.size_bytes > 0;
 }
 
-// Calls `visit` with each piece that holds bytes of the file.
-template <typename Visit>
-void for_each_piece(const Layout& layout, const FileEntry& file, const Visit& visit) {
-  if (file.size_bytes == 0) return;
-  const std::uint64_t last = (file.offset_bytes + file.size_bytes - 1) / layout.piece_bytes;
-  for (std::uint64_t piece = file.offset_bytes / layout.piece_bytes; piece <= last; ++piece) {
-    visit(PieceIndex(static_cast<std::uint32_t>(piece)));
-  }
-}
-
 // Those of `candidates` whose bytes are right.
 Bitfield hash_pieces(TorrentFiles& files, const Manifest& manifest, const Bitfield& candidates) {
   std::vector<PieceIndex> pieces;
@@ -82,12 +72,20 @@ class Doubts {
     const auto noted = claims_.files.find(file);
     const bool is_noted = noted != claims_.files.end();
     const bool is_long_enough = stamp && stamp->size_bytes >= claimed_ends_[file];
-    if (is_long_enough && is_noted && (noted->second.stamp == stamp || is_explained(noted->second, *stamp))) {
+    const bool may_be_ours = !files_.is_whole(file);
+    if (is_long_enough && is_noted &&
+        (noted->second.stamp == stamp || (may_be_ours && is_explained(noted->second, *stamp)))) {
       if (!noted->second.is_dirty) noted->second.stamp = stamp;
       return;
     }
     if (is_noted) claims_.files.erase(noted);
     if (stamp) claims_.files[file] = {.stamp = stamp, .is_dirty = true};
+    doubt(file);
+  }
+
+  // What is claimed of it is of bytes in another place.
+  void forget(std::uint32_t file) {
+    claims_.files.erase(file);
     doubt(file);
   }
 
@@ -151,14 +149,11 @@ class Doubts {
   std::vector<std::uint64_t> claimed_ends_;  // by file
 };
 
-TorrentClaims no_claims(const Manifest& manifest, const std::vector<bool>& in_tree) {
+TorrentClaims no_claims(const Manifest& manifest) {
   TorrentClaims claims;
   claims.held = Bitfield(manifest.piece_count());
-  claims.in_tree = in_tree;
   return claims;
 }
-
-// --- another selection than the last time ---
 
 StoreResult<void> carry_over(TorrentFiles& from, TorrentFiles& to, ByteRange range) {
   base::Bytes buffer(std::min<std::uint64_t>(range.size_bytes, kCopyBytes));
@@ -175,150 +170,189 @@ StoreResult<void> carry_over(TorrentFiles& from, TorrentFiles& to, ByteRange ran
   return {};
 }
 
-// Moves the bytes of files that are no longer wanted (only those of pieces that also hold bytes of wanted files) to the
-// side file, and those of newly wanted ones from there into the tree. What is moved counts as not synced.
-StoreResult<void> adopt_selection(OpenedTorrent& opened, const ManifestPtr& manifest, const Bitfield& wanted_pieces) {
-  const Layout& layout = *manifest->layout;
-  TorrentClaims& claims = opened.claims;
-  Bitfield claimed = claims.held;
-  for (const PieceIndex piece : claims.new_pieces) claimed.set(piece);
-  Bitfield moved(manifest->piece_count());
-  for (std::uint32_t i = 0; i < layout.files.size(); ++i) {
-    const FileEntry& file = layout.files[i];
-    const bool is_in_tree = opened.files->is_in_tree(i);
-    if (file.is_padding || is_in_tree == opened.old_files->is_in_tree(i)) continue;
-    if (!is_in_tree) opened.files_to_remove.push_back(i);
-    std::optional<StoreError> error;
-    for_each_piece(layout, file, [&](PieceIndex piece) {
-      if (error || !claimed.test(piece)) return;
-      moved.set(piece);
-      if (!wanted_pieces.test(piece)) {
-        claimed.reset(piece);
-        return;
+// What is there of a share. The steps in their order: look(), believe(), adopt_selection().
+class Opening {
+ public:
+  Opening(const TorrentPlace& place, ManifestPtr manifest, const std::vector<bool>& wanted,
+          std::optional<TorrentClaims> claims)
+      : place_(place),
+        manifest_(std::move(manifest)),
+        layout_(*manifest_->layout),
+        wanted_(wanted),
+        claims_(std::move(claims)),
+        in_tree_(wanted),
+        is_whole_(wanted.size()),
+        stamps_(wanted.size()) {}
+
+  StoreResult<OpenedTorrent> run() {
+    using Kind = Folder::EntryKind;
+    opened_.has_whole = place_.folder->kind_of(place_.name) != Kind::none;
+    const bool has_part = place_.folder->kind_of(place_.part) != Kind::none;
+    if (auto looked = look(); !looked) return std::unexpected(std::move(looked.error()));
+    if (auto believed = believe(); !believed) return std::unexpected(std::move(believed.error()));
+    if (auto adopted = adopt_selection(); !adopted) return std::unexpected(std::move(adopted.error()));
+    opened_.claims.in_tree = opened_.files->in_tree();
+    opened_.is_complete = !has_part && is_finished();
+    opened_.files->freeze();
+    return std::move(opened_);
+  }
+
+ private:
+  std::unique_ptr<TorrentFiles> make_files(const std::vector<bool>& in_tree, const std::vector<bool>& is_whole) const {
+    return std::make_unique<TorrentFiles>(TorrentFilesOptions{.folder = place_.folder,
+                                                              .part = place_.part,
+                                                              .whole = place_.name,
+                                                              .side = place_.side,
+                                                              .manifest = manifest_,
+                                                              .in_tree = in_tree,
+                                                              .is_whole = is_whole});
+  }
+  std::unexpected<StoreError> something_else(const std::string& file, std::string_view what) const {
+    return unwritable(place_.whole_path(), "it is there already, and " + file + " " + std::string(what));
+  }
+
+  // Where each file lies.
+  StoreResult<void> look() {
+    const std::vector<bool> every(wanted_.size(), true);
+    const auto part = make_files(every, {});
+    const auto whole = make_files(every, every);
+    for (std::uint32_t i = 0; i < wanted_.size(); ++i) {
+      const FileEntry& file = layout_.files[i];
+      if (file.is_padding) continue;
+      if (!file.link_target.empty()) {
+        is_whole_[i] = opened_.has_whole;
+        continue;
       }
-      const std::uint64_t begin = std::max(manifest->offset_of(piece), file.offset_bytes);
-      const std::uint64_t end =
-          std::min(manifest->offset_of(piece) + manifest->size_of(piece), file.offset_bytes + file.size_bytes);
-      auto carried = carry_over(*opened.old_files, *opened.files, {begin, end - begin});
-      if (!carried) error = std::move(carried.error());
-    });
-    if (error) return std::unexpected(*std::move(error));
-    claims.files[is_in_tree ? i : opened.files->side_number()] = {.stamp = {}, .is_dirty = true};
-  }
-  claims.new_pieces.clear();
-  for (std::uint32_t i = 0; i < claimed.size(); ++i) {
-    const PieceIndex piece(i);
-    if (moved.test(piece) || !claimed.test(piece)) claims.held.reset(piece);
-    if (claimed.test(piece) && !claims.held.test(piece)) claims.new_pieces.push_back(piece);
-  }
-  for (const std::uint32_t file : opened.files_to_remove) claims.files.erase(file);
-  claims.in_tree = opened.files->in_tree();
-  return {};
-}
-
-// --- the ways a download can begin ---
-
-std::unique_ptr<TorrentFiles> make_files(const TorrentPlace& place, const ManifestPtr& manifest,
-                                         const std::vector<bool>& in_tree, bool is_whole) {
-  return std::make_unique<TorrentFiles>(TorrentFilesOptions{.folder = place.folder,
-                                                            .root = is_whole ? place.name : place.part,
-                                                            .side = place.side,
-                                                            .manifest = manifest,
-                                                            .in_tree = in_tree,
-                                                            .is_writable = !is_whole});
-}
-
-std::optional<FileStamp> stamp_if_there(TorrentFiles& files, std::uint32_t file) {
-  const auto stamp = files.look_at(file);
-  if (!stamp) return std::nullopt;
-  files.know(file, stamp->size_bytes);
-  return *stamp;
-}
-
-StoreResult<OpenedTorrent> open_part(const TorrentPlace& place, const ManifestPtr& manifest,
-                                     const std::vector<bool>& wanted,
-                                     std::expected<TorrentClaims, JournalError> claims) {
-  const Layout& layout = *manifest->layout;
-  const bool has_journal = claims.has_value();
-  OpenedTorrent opened;
-  opened.files = make_files(place, manifest, has_journal ? claims->in_tree : wanted, false);
-  Doubts doubts(*opened.files, has_journal ? *std::move(claims) : no_claims(*manifest, wanted));
-  for (std::uint32_t i = 0; i <= opened.files->side_number(); ++i) {
-    const bool lies_somewhere = i == opened.files->side_number() || opened.files->is_in_tree(i);
-    if (!lies_somewhere || (i < layout.files.size() && layout.files[i].is_padding)) continue;
-    doubts.examine(i, stamp_if_there(*opened.files, i));
-  }
-  for (std::uint32_t i = 0; i < manifest->piece_count() && !has_journal; ++i) doubts.hope_for(PieceIndex(i));
-  opened.claims = doubts.settle(hash_pieces(*opened.files, *manifest, doubts.to_hash()));
-  if (opened.files->in_tree() == wanted) return opened;
-
-  opened.old_files = std::exchange(opened.files, make_files(place, manifest, wanted, false));
-  for (std::uint32_t i = 0; i <= opened.files->side_number(); ++i) {
-    if (i == opened.files->side_number() || (opened.files->is_in_tree(i) && opened.old_files->is_in_tree(i))) {
-      (void)stamp_if_there(*opened.files, i);
+      const auto finished = opened_.has_whole ? whole->look_at(i) : std::unexpected(ENOENT);
+      is_whole_[i] = finished && finished->size_bytes == file.size_bytes;
+      if (!is_whole_[i] && wanted_[i] && (finished || finished.error() != ENOENT)) {
+        return something_else(whole->path_of(i), finished ? kHasAnotherSize : kIsNoFile);
+      }
+      if (const auto stamp = is_whole_[i] ? finished : part->look_at(i)) stamps_[i] = *stamp;
+      // In the part there may also be what an earlier run only began to move there from the side file.
+      const bool is_in_part = claims_ ? claims_->in_tree[i] && (stamps_[i] || wanted_[i]) : stamps_[i].has_value();
+      in_tree_[i] = is_whole_[i] || is_in_part;
     }
-  }
-  const Bitfield wanted_pieces = metainfo::pieces_of_files(layout, wanted);
-  if (auto adopted = adopt_selection(opened, manifest, wanted_pieces); !adopted) {
-    return std::unexpected(std::move(adopted.error()));
-  }
-  return opened;
-}
-
-// The finished share is there, or something else of its name.
-StoreResult<OpenedTorrent> open_whole(const TorrentPlace& place, const ManifestPtr& manifest,
-                                      const std::vector<bool>& wanted, std::optional<TorrentClaims> claims) {
-  const Layout& layout = *manifest->layout;
-  const std::string path = place.folder->path_of(place.name);
-  const auto something_else = [&](const std::string& file, std::string_view what) {
-    return unwritable(
-        path, "it is there already, and " + file + " " + std::string(what) + "; move it away, or choose another place");
-  };
-  const auto every = make_files(place, manifest, std::vector<bool>(layout.files.size(), true), true);
-  std::vector<bool> in_tree = wanted;
-  std::vector<std::optional<FileStamp>> stamps(layout.files.size());
-  for (std::uint32_t i = 0; i < layout.files.size(); ++i) {
-    const FileEntry& file = layout.files[i];
-    const bool was_in_tree = claims && claims->in_tree[i];
-    if (file.is_padding || !file.link_target.empty() || (!wanted[i] && !was_in_tree)) continue;
-    if (const auto stamp = every->look_at(i)) stamps[i] = *stamp;
-    in_tree[i] = stamps[i] && stamps[i]->size_bytes == file.size_bytes;
-    if (!wanted[i] || in_tree[i]) continue;
-    return something_else(every->path_of(i), stamps[i] ? "has another size than in the share" : "is missing in it");
+    const bool is_ours = claims_ || std::ranges::find(is_whole_, true) != is_whole_.end();
+    if (opened_.has_whole && !is_ours) return something_else(place_.whole_path(), kHoldsNothing);
+    return {};
   }
 
-  OpenedTorrent opened;
-  opened.is_whole = true;
-  opened.files = make_files(place, manifest, in_tree, true);
-  const std::vector<bool> old_in_tree = claims ? claims->in_tree : in_tree;
-  Doubts doubts(*opened.files, claims ? *std::move(claims) : no_claims(*manifest, in_tree));
-  for (std::uint32_t i = 0; i < layout.files.size(); ++i) {
-    if (!has_bytes(layout.files[i])) continue;
-    if (in_tree[i] != old_in_tree[i]) doubts.doubt(i);
-    if (in_tree[i]) doubts.examine(i, stamps[i]);
+  // Which pieces are there, as the files lie now.
+  StoreResult<void> believe() {
+    const bool has_journal = claims_.has_value();
+    const std::vector<bool> was_in_tree = has_journal ? claims_->in_tree : in_tree_;
+    opened_.files = make_files(in_tree_, is_whole_);
+    know_files(*opened_.files);
+    Doubts doubts(*opened_.files, has_journal ? *std::move(claims_) : no_claims(*manifest_));
+    for (std::uint32_t i = 0; i < wanted_.size(); ++i) {
+      const FileEntry& file = layout_.files[i];
+      if (file.is_padding || !file.link_target.empty()) continue;
+      if (in_tree_[i] != was_in_tree[i]) doubts.forget(i);
+      if (in_tree_[i]) doubts.examine(i, stamps_[i]);
+      const bool may_be_right = is_whole_[i] ? wanted_[i] : !has_journal && stamps_[i];
+      if (may_be_right) for_each_piece(layout_, file, [&](PieceIndex piece) { doubts.hope_for(piece); });
+    }
+    doubts.examine(opened_.files->side_number(), side_stamp_);
+    const Bitfield right = hash_pieces(*opened_.files, *manifest_, doubts.to_hash());
+    for (std::uint32_t i = 0; i < right.size(); ++i) {
+      if (!doubts.to_hash().test(PieceIndex(i)) || right.test(PieceIndex(i))) continue;
+      if (const auto file = find_wrong_file(PieceIndex(i))) {
+        return something_else(opened_.files->path_of(*file), kIsSomethingElse);
+      }
+    }
+    opened_.claims = doubts.settle(right);
+    return {};
   }
-  doubts.examine(opened.files->side_number(), stamp_if_there(*opened.files, opened.files->side_number()));
-  const Bitfield wanted_pieces = metainfo::pieces_of_files(layout, wanted);
-  for (std::uint32_t i = 0; i < wanted_pieces.size(); ++i) {
-    if (wanted_pieces.test(PieceIndex(i))) doubts.hope_for(PieceIndex(i));
+
+  void know_files(TorrentFiles& files) {
+    for (std::uint32_t i = 0; i < wanted_.size(); ++i) {
+      if (stamps_[i] && in_tree_[i] && !is_whole_[i]) files.know(i, stamps_[i]->size_bytes);
+    }
+    const auto side = files.look_at(files.side_number());
+    if (!side) return;
+    side_stamp_ = *side;
+    files.know(files.side_number(), side->size_bytes);
   }
-  const Bitfield right = hash_pieces(*opened.files, *manifest, doubts.to_hash());
-  for (std::uint32_t i = 0; i < right.size(); ++i) {
-    const PieceIndex piece(i);
-    if (!doubts.to_hash().test(piece) || right.test(piece) || !wanted_pieces.test(piece)) continue;
-    // Where bytes of unwanted files are missing nothing can be said about the others: see TorrentStore::complete().
-    const auto stretches = opened.files->stretches(opened.files->range_of(piece));
-    const auto is_aside = [&](const auto& stretch) { return stretch.file == opened.files->side_number(); };
-    if (std::ranges::any_of(stretches, is_aside)) continue;
-    const auto is_wanted = [&](const auto& stretch) { return wanted[stretch.file]; };
-    const auto first = std::ranges::find_if(stretches, is_wanted);
-    return something_else(opened.files->path_of(first->file), "is not what the share holds");
+
+  // A wanted file that makes this wrong piece an error. Where bytes of other files are missing nothing can be said: the
+  // piece comes again, and is compared then.
+  std::optional<std::uint32_t> find_wrong_file(PieceIndex piece) const {
+    std::optional<std::uint32_t> found;
+    for (const auto& stretch : opened_.files->stretches(opened_.files->range_of(piece))) {
+      if (stretch.is_padding) continue;
+      if (!opened_.files->is_whole(stretch.file)) return std::nullopt;
+      if (!found && wanted_[stretch.file]) found = stretch.file;
+    }
+    return found;
   }
-  opened.claims = doubts.settle(right);
-  opened.claims.in_tree = in_tree;
-  opened.files->freeze();
-  return opened;
-}
+
+  // Moves the bytes of files that are wanted now from the side file to the part. What is moved counts as not synced.
+  StoreResult<void> adopt_selection() {
+    std::vector<bool> in_tree = in_tree_;
+    for (std::uint32_t i = 0; i < wanted_.size(); ++i) in_tree[i] = in_tree[i] || wanted_[i];
+    if (in_tree == in_tree_) return {};
+    const auto old_files = std::exchange(opened_.files, make_files(in_tree, is_whole_));
+    know_files(*opened_.files);
+    TorrentClaims& claims = opened_.claims;
+    Bitfield claimed = claims.held;
+    for (const PieceIndex piece : claims.new_pieces) claimed.set(piece);
+    for (std::uint32_t i = 0; i < wanted_.size(); ++i) {
+      if (in_tree[i] == in_tree_[i] || !has_bytes(layout_.files[i])) continue;
+      if (auto moved = move_from_side(layout_.files[i], *old_files, claimed); !moved) return moved;
+      claims.files[i] = {.stamp = {}, .is_dirty = true};
+    }
+    claims.new_pieces.clear();
+    for (std::uint32_t i = 0; i < claimed.size(); ++i) {
+      const PieceIndex piece(i);
+      if (claimed.test(piece) && !claims.held.test(piece)) claims.new_pieces.push_back(piece);
+    }
+    return {};
+  }
+
+  StoreResult<void> move_from_side(const FileEntry& file, TorrentFiles& old_files, const Bitfield& claimed) {
+    StoreResult<void> moved;
+    for_each_piece(layout_, file, [&](PieceIndex piece) {
+      if (!moved || !claimed.test(piece)) return;
+      opened_.claims.held.reset(piece);
+      const std::uint64_t begin = std::max(manifest_->offset_of(piece), file.offset_bytes);
+      const std::uint64_t end =
+          std::min(manifest_->offset_of(piece) + manifest_->size_of(piece), file.offset_bytes + file.size_bytes);
+      moved = carry_over(old_files, *opened_.files, {begin, end - begin});
+    });
+    return moved;
+  }
+
+  // Everything that is wanted, but perhaps for links.
+  bool is_finished() const {
+    Bitfield claimed = opened_.claims.held;
+    for (const PieceIndex piece : opened_.claims.new_pieces) claimed.set(piece);
+    for (std::uint32_t i = 0; i < wanted_.size(); ++i) {
+      const FileEntry& file = layout_.files[i];
+      if (!wanted_[i] || file.is_padding) continue;
+      bool is_here = is_whole_[i];
+      for_each_piece(layout_, file, [&](PieceIndex piece) { is_here = is_here && claimed.test(piece); });
+      if (!is_here) return false;
+    }
+    return true;
+  }
+
+  static constexpr std::string_view kHasAnotherSize =
+      "has another size than in the share; move it away, or choose another place";
+  static constexpr std::string_view kIsNoFile = "is in the way; move it away, or choose another place";
+  static constexpr std::string_view kHoldsNothing = "holds no file of the share; move it away, or choose another place";
+
+  const TorrentPlace& place_;
+  const ManifestPtr manifest_;
+  const Layout& layout_;
+  const std::vector<bool>& wanted_;
+  std::optional<TorrentClaims> claims_;  // of the journal
+  std::vector<bool> in_tree_;
+  std::vector<bool> is_whole_;
+  std::vector<std::optional<FileStamp>> stamps_;
+  std::optional<FileStamp> side_stamp_;
+  OpenedTorrent opened_;
+};
 
 }  // namespace
 
@@ -330,34 +364,25 @@ StoreResult<OpenedTorrent> open_torrent(const TorrentPlace& place, const Manifes
                        .file_count = static_cast<std::uint32_t>(manifest->layout->files.size())};
   auto claims = read_torrent_journal(*place.folder, place.journal, key);
   const Kind right_kind = manifest->layout->is_folder ? Kind::folder : Kind::plain_file;
-  const Kind whole = place.folder->kind_of(place.name);
-  const Kind part = place.folder->kind_of(place.part);
-  const auto in_the_way = [&](const std::string& name, Kind kind) {
-    const bool is_link = kind == Kind::link;
-    return unwritable(place.folder->path_of(name), is_link                ? "a symbolic link is in the way"
+  for (const std::string& name : {place.name, place.part}) {
+    const Kind kind = place.folder->kind_of(name);
+    if (kind == Kind::none || kind == right_kind) continue;
+    return unwritable(place.folder->path_of(name), kind == Kind::link     ? "a symbolic link is in the way"
                                                    : kind == Kind::folder ? "a folder is in the way"
                                                                           : "something else is in the way");
-  };
-  if (whole != Kind::none) {
-    if (whole != right_kind) return in_the_way(place.name, whole);
-    // With both there the journal is the unfinished one's.
-    const bool is_for_whole = claims && part == Kind::none;
-    return open_whole(place, manifest, wanted, is_for_whole ? std::optional(*std::move(claims)) : std::nullopt);
   }
-  if (part != Kind::none) {
-    if (part != right_kind) return in_the_way(place.part, part);
-    if (!claims && claims.error() == JournalError::other_share) {
-      return unwritable(place.folder->path_of(place.name),
-                        "an unfinished download of another share of this name is there; finish it, remove " +
-                            place.folder->path_of(place.part) + ", or choose another place");
-    }
-    return open_part(place, manifest, wanted, std::move(claims));
+  const bool has_part = place.folder->kind_of(place.part) != Kind::none;
+  if (has_part && !claims && claims.error() == JournalError::other_share) {
+    return unwritable(place.whole_path(),
+                      "an unfinished download of another share of this name is there; finish it, remove " +
+                          place.folder->path_of(place.part) + ", or choose another place");
   }
-  place.folder->remove(place.side);
-  OpenedTorrent opened;
-  opened.files = make_files(place, manifest, wanted, false);
-  opened.claims = no_claims(*manifest, wanted);
-  return opened;
+  const bool has_whole = place.folder->kind_of(place.name) != Kind::none;
+  if (!has_part && !has_whole) {
+    place.folder->remove(place.side);
+    claims = std::unexpected(JournalError::unreadable);
+  }
+  return Opening(place, manifest, wanted, claims ? std::optional(*std::move(claims)) : std::nullopt).run();
 }
 
 }  // namespace shoal::storage

@@ -5,6 +5,9 @@
 // the last run was killed cannot be: it may have been written to until kKilledSlack (after a power cut: kPowerCutSlack)
 // after the journal was last touched. What is in doubt is hashed, and only that: the pieces of a file that was changed
 // otherwise, and after a power cut the pieces that had not been synced (TorrentStore::kSyncBytes of them at most).
+//
+// A file lies among the finished ones when something of its size is there, else in the part. Of finished files the
+// wanted ones are hashed when no journal knows them, and are an error when they are not what the share holds.
 #pragma once
 
 #include <memory>
@@ -31,15 +34,15 @@ struct TorrentPlace {
   std::string side;  // bytes of files nobody wants
   std::string journal;
   metainfo::InfoHash info_hash;
+
+  [[nodiscard]] std::string whole_path() const { return folder->path_of(name); }
 };
 
 struct OpenedTorrent {
   std::unique_ptr<TorrentFiles> files;
-  TorrentClaims claims;   // all of them true
-  bool is_whole = false;  // the finished share is there
-  // Files of an earlier selection: their bytes lie elsewhere now. To be removed once the claims are written down.
-  std::unique_ptr<TorrentFiles> old_files;
-  std::vector<std::uint32_t> files_to_remove;
+  TorrentClaims claims;      // all of them true
+  bool has_whole = false;    // something of the share bears its final name
+  bool is_complete = false;  // all that is wanted is finished, and there is no part
 };
 
 // `wanted`: by file. Hashes on all processors.

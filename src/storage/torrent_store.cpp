@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "base/check.hpp"
@@ -59,7 +60,8 @@ StoreResult<void> TorrentStore::Impl::begin(seam::WriteId write, const std::vect
     const std::lock_guard guard(mutex_);
     if (!state->places.empty()) {
       const PieceIndex home = state->places.front();
-      needs_own_file = is_whole_ || verified_.test(home) || !owners_.try_emplace(home, state).second;
+      const bool is_taken = verified_.test(home) || files_->touches_whole(files_->range_of(home));
+      needs_own_file = is_taken || !owners_.try_emplace(home, state).second;
     }
     const bool is_new = writes_.try_emplace(write, state).second;
     SHOAL_CHECK(is_new);
@@ -115,7 +117,7 @@ StoreResult<void> TorrentStore::Impl::write_to_share(ByteRange range, base::Byte
 // Before bytes of this range are written: the journal says which files are no longer as it noted them.
 StoreResult<void> TorrentStore::Impl::mark_dirty(ByteRange range) {
   for (const TorrentFiles::Stretch& stretch : files_->stretches(range)) {
-    if (stretch.is_padding || is_dirty_[stretch.file]) continue;
+    if (stretch.is_padding || is_dirty_[stretch.file] || files_->is_whole(stretch.file)) continue;
     const std::lock_guard guard(mutex_);
     if (is_dirty_[stretch.file]) continue;
     if (auto added = journal_->add_dirty(stretch.file); !added) return added;
@@ -180,10 +182,14 @@ bool TorrentStore::Impl::is_right(Write& write) {
 // The bytes are right: makes them count, at all their places.
 StoreResult<void> TorrentStore::Impl::settle(const WritePtr& write) {
   const PieceIndex home = write->places.front();
+  std::vector<PieceIndex> missing;
   WritePtr other;
   {
     const std::lock_guard guard(mutex_);
-    if (verified_.test(home)) return {};
+    // Another selection may have brought some of them.
+    const auto is_missing = [this](PieceIndex place) { return !verified_.test(place); };
+    std::ranges::copy_if(write->places, std::back_inserter(missing), is_missing);
+    if (missing.empty()) return {};
     WritePtr& owner = owners_[home];
     if (owner != nullptr && owner != write) {
       if (owner->is_claiming) return {};  // with the same bytes
@@ -198,52 +204,20 @@ StoreResult<void> TorrentStore::Impl::settle(const WritePtr& write) {
       if (auto moved = move_aside(*other); !moved) return moved;
     }
   }
-  const ByteRange range = files_->range_of(home);
-  if (write->own_file.is_open()) {
-    auto copied = is_whole_ ? compare_with_share(write->own_file.get(), 0, range)
-                            : copy_to_share(write->own_file.get(), 0, range);
-    if (!copied) return copied;
-  }
-  for (const PieceIndex place : std::span(write->places).subspan(1)) {
-    const ByteRange to = files_->range_of(place);
-    if (is_whole_) {
-      if (auto compared = compare_with_share(write->own_file.get(), 0, to); !compared) return compared;
-      continue;
-    }
-    const std::shared_lock writing(writing_);
-    if (auto marked = mark_dirty(to); !marked) return marked;
-    if (auto copied = files_->copy_within(range.offset, to); !copied) {
-      note_changed();
-      return copied;
-    }
-    journal_->touch();
+  for (const PieceIndex place : missing) {
+    if (auto copied = bring_to(place, *write); !copied) return copied;
   }
   return claim(write);
 }
 
-// What is written at the place so far goes on in a file of its own.
-StoreResult<void> TorrentStore::Impl::move_aside(Write& write) {
-  auto own_file = place_.folder->create_nameless();
-  if (!own_file) return std::unexpected(std::move(own_file.error()));
-  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes, kCopyBytes));
-  const std::uint64_t home = files_->range_of(write.places.front()).offset;
-  for (std::uint64_t done = 0; done < write.size_bytes;) {
-    const std::size_t count = std::min<std::uint64_t>(buffer.size(), write.size_bytes - done);
-    std::ranges::fill(buffer, std::byte{0});
-    (void)files_->read(home + done, std::span(buffer).first(count));  // short: it has not come that far
-    if (const auto written = write_all_at(own_file->get(), base::ByteView(buffer).first(count), done); !written) {
-      return std::unexpected(store_error(written.error(), "write", path_));
-    }
-    done += count;
-  }
-  write.own_file = *std::move(own_file);
-  return {};
-}
-
-StoreResult<void> TorrentStore::Impl::copy_to_share(int source, std::uint64_t from, ByteRange to) {
+StoreResult<void> TorrentStore::Impl::bring_to(PieceIndex place, Write& write) {
+  const ByteRange to = files_->range_of(place);
+  if (!write.own_file.is_open() && place == write.places.front()) return {};  // where it was written
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(to); !marked) return marked;
-  if (auto copied = files_->copy_in(source, from, to); !copied) {
+  auto copied = write.own_file.is_open() ? files_->copy_in(write.own_file.get(), 0, to)
+                                         : files_->copy_within(files_->range_of(write.places.front()).offset, to);
+  if (!copied) {
     note_changed();
     return copied;
   }
@@ -251,32 +225,26 @@ StoreResult<void> TorrentStore::Impl::copy_to_share(int source, std::uint64_t fr
   return {};
 }
 
-// A finished share is not written to. A piece that could not be checked, because it holds bytes of files that were not
-// wanted, came again: now it can be.
-StoreResult<void> TorrentStore::Impl::compare_with_share(int source, std::uint64_t from, ByteRange to) {
-  base::Bytes expected(std::min<std::uint64_t>(to.size_bytes, kCopyBytes));
-  base::Bytes found(expected.size());
-  for (const TorrentFiles::Stretch& stretch : files_->stretches(to)) {
-    if (stretch.is_padding) continue;
+// What is written at the place so far goes on in a file of its own.
+StoreResult<void> TorrentStore::Impl::move_aside(Write& write) {
+  auto own_file = place_.folder->create_nameless();
+  if (!own_file) return std::unexpected(std::move(own_file.error()));
+  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes, kCopyBytes));
+  const ByteRange home = files_->range_of(write.places.front());
+  // Of each file on its own: where one ends too early, the next may have its bytes.
+  for (const TorrentFiles::Stretch& stretch : files_->stretches(home)) {
     for (std::uint64_t done = 0; done < stretch.size_bytes;) {
-      const std::size_t count = std::min<std::uint64_t>(expected.size(), stretch.size_bytes - done);
-      const std::span<std::byte> bytes = std::span(expected).first(count);
-      const std::uint64_t offset = stretch.from + done;
-      if (read_at(source, bytes, from + offset) != count) {
-        return std::unexpected(store_error(EIO, "read back", path_));
-      }
-      if (stretch.file == files_->side_number()) {
-        if (auto written = files_->write(to.offset + offset, bytes); !written) return written;
-      } else if (files_->read(to.offset + offset, std::span(found).first(count)) != count ||
-                 !std::ranges::equal(bytes, std::span(found).first(count))) {
-        return std::unexpected(StoreError{StoreErrorKind::unwritable,
-                                          "cannot write " + path_ + ": it is there already, and " +
-                                              files_->path_of(stretch.file) +
-                                              " is not what the share holds; move it away, or choose another place"});
+      const std::uint64_t at = stretch.from + done;
+      const std::size_t count = std::min<std::uint64_t>(buffer.size(), stretch.size_bytes - done);
+      std::ranges::fill(buffer, std::byte{0});
+      (void)files_->read(home.offset + at, std::span(buffer).first(count));  // short: it has not come that far
+      if (const auto written = write_all_at(own_file->get(), base::ByteView(buffer).first(count), at); !written) {
+        return std::unexpected(store_error(written.error(), "write", path_));
       }
       done += count;
     }
   }
+  write.own_file = *std::move(own_file);
   return {};
 }
 

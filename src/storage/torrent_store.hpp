@@ -3,9 +3,9 @@
 //
 // Two ways to make one:
 //  - download(): while it is not finished everything lies beside its final place under a hidden name (.NAME.shoal-part,
-//    a file or a folder with the whole tree), with a journal (.NAME.shoal-journal) of the pieces that are verified and
-//    on disk, and a lock; finish() gives files their times and modes, makes links and empty files, and renames the
-//    whole in one step. The journal stays while somebody goes on giving (keeps_journal).
+//    a file or a folder with the tree of files), with a journal (.NAME.shoal-journal) of the pieces that are verified
+//    and on disk, and a lock; finish() gives files their modes, makes links and empty files, and renames the whole in
+//    one step. The journal stays while somebody goes on giving (keeps_journal).
 //  - serve(): data that is there already, made or checked by the caller; nothing is ever written.
 //
 // Always holds: the journal claims a piece only after its bytes are in their place, and says which claims outlive a
@@ -13,9 +13,13 @@
 // torrent_journal.hpp). So a kill loses the pieces in flight and nothing is hashed; a power cut costs hashing
 // kSyncBytes at most. open() believes the journal without hashing when sizes and times of the files are as it noted,
 // and hashes what is in doubt. No path leaves the output folder, links in the way are never followed; a second process
-// in the same place gets StoreErrorKind::in_use; NAME that exists already is left alone: it is this very share, then it
-// counts as held, or it is an error that says so. Of pieces at the border of files that are not selected the bytes of
+// in the same place gets StoreErrorKind::in_use. Of pieces at the border of files that are not selected the bytes of
 // those files are kept in a side file (.NAME.shoal-side) until finish(), or as long as the journal.
+//
+// NAME that exists already is never written over. Finished files that are there count as held, and are hashed when no
+// journal knows them; one that is wanted and is not what the share holds is an error that says so. Files of a folder
+// that are missing go to the part, and from there into it one by one. What is verified stays when another selection no
+// longer wants it: after finish() in the part, with the journal, until some later download of the share finishes it.
 #pragma once
 
 #include <cstdint>

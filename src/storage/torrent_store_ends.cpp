@@ -36,14 +36,14 @@ TorrentStore::Impl::Impl(std::shared_ptr<const Manifest> manifest, std::shared_p
     : path_(std::move(path)),
       is_serving_(true),
       wanted_(files->in_tree()),
-      is_whole_(true),
+      has_whole_(true),
       manifest_(std::move(manifest)),
       files_(std::move(files)),
       by_hash_(sorted_by_hash(*manifest_)),
       verified_(manifest_->piece_count(), true) {}
 
 TorrentStore::Impl::~Impl() {
-  if (!journal_ || is_whole_) return;
+  if (!journal_) return;
   // The next run then needs to trust nobody's clock.
   if (!sync() || has_sync_failed_) return;
   if (journal_->add_closed()) (void)journal_->sync();
@@ -58,14 +58,13 @@ StoreResult<std::vector<seam::HeldPiece>> TorrentStore::Impl::open(const Manifes
   auto opened = open_torrent(place_, shared, wanted_);
   if (!opened) return std::unexpected(std::move(opened.error()));
   std::optional<TorrentJournal> journal;
-  if (!opened->is_whole) {
+  if (!opened->is_complete) {
     const JournalKey key{.info_hash = place_.info_hash,
                          .piece_count = manifest.piece_count(),
                          .file_count = opened->files->file_count()};
     auto created = TorrentJournal::create(place_.folder, place_.journal, key, opened->claims);
     if (!created) return std::unexpected(std::move(created.error()));
     journal.emplace(*std::move(created));
-    for (const std::uint32_t file : opened->files_to_remove) opened->old_files->remove(file);
   }
   adopt(*opened, std::move(shared), std::move(journal));
   return held();
@@ -118,7 +117,7 @@ void TorrentStore::Impl::adopt(OpenedTorrent& opened, std::shared_ptr<const Mani
   writes_.clear();
   owners_.clear();
   journal_ = std::move(journal);
-  is_whole_ = opened.is_whole;
+  has_whole_ = opened.has_whole;
   is_dirty_ = std::make_unique<std::atomic<bool>[]>(files_->file_count() + 1);
   dirty_.clear();
   noted_.clear();
@@ -149,26 +148,32 @@ StoreResult<std::string> TorrentStore::Impl::finish() {
     const PieceIndex piece(i);
     SHOAL_CHECK(!wanted_pieces_.test(piece) || verified_.test(piece));
   }
-  auto finished = is_whole_ ? check_unchanged(*files_, wanted_, noted_) : finish_part();
-  if (!finished) return std::unexpected(std::move(finished.error()));
-  if (auto kept = keep_or_remove_journal(); !kept) return std::unexpected(std::move(kept.error()));
+  const std::vector<bool> rest = find_rest(*files_, wanted_, verified_);
+  if (auto finished = finish_part(rest); !finished) return std::unexpected(std::move(finished.error()));
+  if (auto kept = keep_or_remove_journal(rest); !kept) return std::unexpected(std::move(kept.error()));
   return path_;
 }
 
-StoreResult<void> TorrentStore::Impl::finish_part() {
+StoreResult<void> TorrentStore::Impl::finish_part(const std::vector<bool>& rest) {
   if (auto completed = complete_tree(*files_, wanted_); !completed) return completed;
-  if (auto synced = sync(); !synced) return synced;
+  if (journal_) {
+    if (auto synced = sync(); !synced) return synced;
+  }
   if (auto checked = check_unchanged(*files_, wanted_, noted_); !checked) return checked;
-  if (auto moved = move_into_place(*files_, wanted_, place_); !moved) return moved;
-  is_whole_ = true;
+  std::vector<bool> kept = rest;
+  for (std::uint32_t i = 0; i < kept.size(); ++i) kept[i] = kept[i] || (wanted_[i] && !files_->is_whole(i));
+  clear_part(place_, manifest_, kept);
+  const bool has_rest = std::ranges::find(rest, true) != rest.end();
+  if (auto moved = move_into_place(*files_, wanted_, place_, has_whole_ || has_rest); !moved) return moved;
+  has_whole_ = true;
   files_->freeze();
   return {};
 }
 
-StoreResult<void> TorrentStore::Impl::keep_or_remove_journal() {
-  remove_part(place_, manifest_);
+StoreResult<void> TorrentStore::Impl::keep_or_remove_journal(const std::vector<bool>& rest) {
+  clear_part(place_, manifest_, rest);
   journal_.reset();
-  if (!options_.keeps_journal) {
+  if (!options_.keeps_journal && std::ranges::find(rest, true) == rest.end()) {
     place_.folder->remove(place_.journal);
     place_.folder->remove(place_.side);
     return {};
@@ -204,10 +209,12 @@ StoreResult<std::unique_ptr<TorrentStore>> TorrentStore::serve(const Manifest& m
   const metainfo::Layout& layout = *manifest.layout;
   auto shared = std::make_shared<const Manifest>(manifest);
   auto files = std::make_shared<TorrentFiles>(TorrentFilesOptions{.folder = *std::move(folder),
-                                                                  .root = real.filename().native(),
+                                                                  .part = {},
+                                                                  .whole = real.filename().native(),
                                                                   .side = {},
                                                                   .manifest = shared,
-                                                                  .in_tree = metainfo::select_files(layout, {})});
+                                                                  .in_tree = metainfo::select_files(layout, {}),
+                                                                  .is_whole = metainfo::select_files(layout, {})});
   for (std::uint32_t i = 0; i < files->file_count(); ++i) {
     const metainfo::FileEntry& file = layout.files[i];
     if (file.is_padding || file.size_bytes == 0) continue;

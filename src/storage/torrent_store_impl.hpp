@@ -1,7 +1,8 @@
 // Inside of TorrentStore; nobody else includes this.
 //
 // A piece on its way has a home: its place in the share, when nobody else is writing there and it is not verified yet;
-// otherwise a nameless file of its own. So a place has at most one writer, and verified bytes have none. When a piece
+// otherwise a nameless file of its own; so does one with bytes of finished files, which are compared and never written.
+// So a place has at most one writer, and verified bytes have none. When a piece
 // in a file of its own turns out right before the one at the place is complete, it takes the place, and the other goes
 // on in a file of its own.
 //
@@ -63,8 +64,8 @@ class TorrentStore::Impl {
   void adopt(OpenedTorrent& opened, std::shared_ptr<const metainfo::Manifest> manifest,
              std::optional<TorrentJournal> journal);
   [[nodiscard]] std::vector<seam::HeldPiece> held() const;
-  StoreResult<void> finish_part();
-  StoreResult<void> keep_or_remove_journal();
+  StoreResult<void> finish_part(const std::vector<bool>& rest);
+  StoreResult<void> keep_or_remove_journal(const std::vector<bool>& rest);
 
   // --- writing ---
   [[nodiscard]] WritePtr find(seam::WriteId write);
@@ -73,10 +74,8 @@ class TorrentStore::Impl {
   StoreResult<void> write_to_share(ByteRange range, base::ByteView bytes);
   [[nodiscard]] bool is_right(Write& write);
   StoreResult<void> settle(const WritePtr& write);
-  StoreResult<void> take_place(const WritePtr& write);
   StoreResult<void> move_aside(Write& write);
-  StoreResult<void> copy_to_share(int source, std::uint64_t from, ByteRange to);
-  StoreResult<void> compare_with_share(int source, std::uint64_t from, ByteRange to);
+  StoreResult<void> bring_to(base::PieceIndex place, Write& write);
   StoreResult<void> claim(const WritePtr& write);
   void release(const WritePtr& write);
   StoreResult<void> mark_dirty(ByteRange range);
@@ -91,7 +90,7 @@ class TorrentStore::Impl {
   std::optional<LockFile> lock_;
   std::vector<bool> wanted_;  // by file
   base::Bitfield wanted_pieces_;
-  bool is_whole_ = false;  // the share is finished: its files are never written to
+  bool has_whole_ = false;  // something of the share bears its final name
 
   std::shared_mutex
       writing_;               // shared: while bytes go into files of the share; alone: while dirty_ is read and cleared

@@ -14,7 +14,7 @@ from support.events import events, wait_event
 from support.network import enter_fresh_network
 from support.processes import wait_until
 from support.shoal import DISK, DONE, INTERRUPTED, USAGE
-from support.verbs import MIB, VerbCase, finished, peer_of
+from support.verbs import MIB, VerbCase, finished, leftovers, peer_of
 
 NAMES = {  # contents of a folder whose names are not all simple
     "plain.txt": b"plain\n",
@@ -167,12 +167,24 @@ class Places(OneFile):
         self.assertTrue(result.read_bytes() == self.disk.read_bytes())
         self.assertEqual(list(self.there.iterdir()), [result])
 
+    def test_events_keep_out_of_standard_output(self):
+        result = self.there / "piped"
+        with self.prefixed(["sh", "-c", 'exec "$@" >piped', "sh"]):
+            process = self.got(*self.what, "--stdout", "--json")
+        self.assertTrue(result.read_bytes() == self.disk.read_bytes())
+        told = [json.loads(line) for line in process.stderr.splitlines()]
+        self.assertEqual((told[0]["event"], told[-1]["event"]), ("manifest", "finished"))
+
     def test_a_folder_can_be_given_another_name(self):
         box = bencode.write_files(self.here / "box", NAMES)
         sharer = self.share(box, "--no-local")
         self.got(sharer.shared["magnet"], "--no-local", "--output", "crate")
         self.assert_same(self.there / "crate", box)
         self.assertFalse((self.there / "box").exists())
+
+
+def select(*patterns):
+    return [option for pattern in patterns for option in ("--select", pattern)]
 
 
 @expanded
@@ -202,27 +214,51 @@ class Parts(VerbCase):
     )
     def test_only_what_is_selected_is_written(self, case):
         patterns, paths = case
-        process = self.got(*self.what, "--json", *(option for pattern in patterns for option in ("--select", pattern)))
+        process = self.got(*self.what, "--json", *select(*patterns))
         self.assert_there(*paths)
         self.assertLess(len(events(process, "piece")), self.sharer.shared["pieces"])
 
-    def test_more_can_be_selected_later(self):
-        """While it is unfinished: what is there already is kept, and what is no longer wanted goes."""
-        # In order: the first piece is one of a.iso.
-        slowly = ("--sequential", "--json", "--limit-down", "50K")
-        process = self.get(*self.what, "--select", "a.iso", "--select", "e.iso", *slowly)
+    def begin(self, *patterns):
+        """An unfinished download that has some of it; in order: the first piece is one of a.iso."""
+        process = self.get(*self.what, *select(*patterns), "--sequential", "--json", "--limit-down", "50K")
         wait_event(process, "piece", status="verified")
         process.signal(signal.SIGINT)
         self.assert_exit(process, INTERRUPTED)
-        again = self.got(*self.what, "--select", "a.iso", "--select", "docs/c.txt", "--json")
+
+    def test_another_selection_loses_nothing(self):
+        self.begin("a.iso", "e.iso")
+        self.got(*self.what, *select("docs/c.txt"))
+        self.assert_there("docs/c.txt")
+        self.assertTrue((self.there / ".box.shoal-part" / "a.iso").exists())
+        rest = self.got(*self.what, "--json")
+        self.assertGreater(events(rest, "manifest")[0]["held"], 70_000 // (16 << 10))
+        self.assert_there(*self.files)
+        self.assertEqual(leftovers(self.there), [])
+
+    def test_more_can_be_selected_while_it_is_unfinished(self):
+        self.begin("a.iso", "e.iso")
+        again = self.got(*self.what, *select("a.iso", "docs/c.txt"), "--json")
         self.assertGreater(events(again, "manifest")[0]["held"], 0)
         self.assert_there("a.iso", "docs/c.txt")
 
-    def test_what_was_finished_is_not_added_to(self):
-        self.got(*self.what, "--select", "a.iso")
-        process = self.got(*self.what, "--select", "docs/c.txt", wants=DISK)
-        self.assertIn("docs/c.txt is missing in it", process.stderr)
-        self.assert_there("a.iso")
+    @for_each(others=(["docs/c.txt"], ["a.iso", "docs/c.txt"]), everything=([], None))
+    def test_what_is_finished_is_added_to(self, case):
+        patterns, paths = case
+        self.got(*self.what, *select("a.iso"))
+        before = (self.there / "box" / "a.iso").stat()
+        again = self.got(*self.what, *select(*patterns), "--json")
+        self.assert_there(*(paths or self.files))
+        after = (self.there / "box" / "a.iso").stat()
+        self.assertEqual((before.st_ino, before.st_mtime_ns), (after.st_ino, after.st_mtime_ns))
+        self.assertLess(len(events(again, "piece")), 2 * self.sharer.shared["pieces"])
+        self.assertEqual(leftovers(self.there), [])
+
+    def test_what_was_changed_since_is_not_overwritten(self):
+        self.got(*self.what, *select("a.iso"))
+        (self.there / "box" / "a.iso").write_bytes(bytes(50_000))
+        process = self.got(*self.what, wants=DISK)
+        self.assertIn("a.iso is not what the share holds; move it away", process.stderr)
+        self.assertEqual((self.there / "box" / "a.iso").read_bytes(), bytes(50_000))
 
 
 class Ways(OneFile):

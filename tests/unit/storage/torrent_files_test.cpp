@@ -10,14 +10,15 @@ class TorrentFilesTest : public ::testing::Test {
   TorrentFilesTest() : folder_(*Folder::open(directory_.path(), Folder::Missing::is_an_error)) {
     share_.file({"a"}, 1500).file({"sub", "none"}, 0).padding(500).file({"sub", "b"}, 300).file({"c"}, 800).cut();
   }
-  [[nodiscard]] std::unique_ptr<TorrentFiles> make(std::vector<bool> in_tree, bool is_writable = true) const {
+  [[nodiscard]] std::unique_ptr<TorrentFiles> make(std::vector<bool> in_tree, bool is_whole = false) const {
     return std::make_unique<TorrentFiles>(
         TorrentFilesOptions{.folder = folder_,
-                            .root = "root",
+                            .part = is_whole ? "" : "root",
+                            .whole = is_whole ? "root" : "final",
                             .side = "side",
                             .manifest = std::make_shared<const metainfo::Manifest>(share_.manifest),
                             .in_tree = std::move(in_tree),
-                            .is_writable = is_writable});
+                            .is_whole = std::vector<bool>(5, is_whole)});
   }
   [[nodiscard]] std::filesystem::path in(std::string_view name) const { return directory_.path() / name; }
 
@@ -86,16 +87,15 @@ TEST_F(TorrentFilesTest, ReadsOnWhenTheRootGetsItsFinalName) {
   ASSERT_TRUE(files->write(0, share_.content));
   const auto fresh = make(all_);  // nothing opened yet but the first file
   ASSERT_TRUE(fresh->open(0));
-  std::filesystem::rename(in("root"), in("final"));
   base::Bytes back(share_.content.size());
+  ASSERT_TRUE(fresh->move_all_to_whole());
   EXPECT_EQ(fresh->read(0, back), back.size());
-  fresh->move_root("final");
   EXPECT_EQ(fresh->path_of(3), in("final/sub/b").native());
 }
 
 TEST_F(TorrentFilesTest, ReadsNothingOfAFileThatIsNotAsItWasWhenFrozen) {
   share_.write_to(in("root"));
-  const auto files = make(all_, false);
+  const auto files = make(all_, true);
   files->freeze();
   EXPECT_EQ(files->hash({0, 1000}), share_.manifest.pieces[0]);
   std::filesystem::last_write_time(in("root/a"), std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -141,6 +142,15 @@ inline void put_pieces(PieceStore& store, const TorrentShare& share, const std::
     ASSERT_TRUE(stored) << stored.error().message;
     EXPECT_TRUE(*stored) << "piece " << index;
   }
+}
+
+// How many bytes this process has read so far.
+inline std::uint64_t bytes_read() {
+  std::ifstream io("/proc/self/io");
+  std::string label;
+  std::uint64_t count = 0;
+  io >> label >> count;
+  return count;
 }
 
 inline base::Bytes read_all(const seam::ReadablePiece& piece) {

@@ -18,15 +18,6 @@ namespace {
 
 using seam::StoreErrorKind;
 
-// How many bytes this process has read so far.
-std::uint64_t bytes_read() {
-  std::ifstream io("/proc/self/io");
-  std::string label;
-  std::uint64_t count = 0;
-  io >> label >> count;
-  return count;
-}
-
 // Runs `work` in a process of its own, which ends without any cleaning up.
 void run_and_die(const std::function<void()>& work) {
   const pid_t child = ::fork();

@@ -86,6 +86,19 @@ TEST_F(TorrentStoreTest, TakesBlocksInAnyOrderAndTwice) {
   }
 }
 
+TEST_F(TorrentStoreTest, LosesNothingOfAPieceThatAnotherWriterCompletesFirst) {
+  const TorrentShare share = TorrentShare::mixed();
+  const auto store = make_store();
+  open_indices(*store, share.manifest);
+  const seam::WriteId slow(1);
+  // Piece 2 lies in three files; of the first one nothing is there yet.
+  ASSERT_TRUE(store->begin(slow, share.places_of(2), 1000));
+  ASSERT_TRUE(store->put(slow, 500, share.piece(2).subspan(500)));
+  put_pieces(*store, share, {2});
+  ASSERT_TRUE(store->put(slow, 0, share.piece(2).first(500)));
+  EXPECT_EQ(store->complete(slow), true);
+}
+
 TEST_F(TorrentStoreTest, BelievesWhatIsThereAndNotWhatCameBefore) {
   const TorrentShare share = TorrentShare::mixed();
   const auto store = make_store();
