@@ -131,7 +131,10 @@ seam::ReadTargets SwarmHost::next_read(seam::ConnId conn) {
   if (phase_ == Phase::over) return {};
   SwarmLink* link = context_.links.find(conn);
   if (link == nullptr) return uploads_.next_read(conn);
-  if (link->stage == SwarmLink::Stage::unknown) return {{std::span(&first_byte_, 1), {}}};
+  if (link->stage == SwarmLink::Stage::unknown) {
+    if (phase_ == Phase::opening) return {};
+    return {{std::span(&first_byte_, 1), {}}};
+  }
   if (link->stage != SwarmLink::Stage::open) return {};
   std::uint64_t allowed = down_.available(now_);
   if (allowed == 0) {

@@ -25,7 +25,7 @@ bool SwarmHost::is_full(const SwarmLinks::Counts& counts) const {
 }
 
 bool SwarmHost::has_room_to_dial() const {
-  if (phase_ == Phase::stopping || phase_ == Phase::over) return false;
+  if (phase_ == Phase::opening || phase_ == Phase::stopping || phase_ == Phase::over) return false;
   const SwarmLinks::Counts counts = context_.links.count();
   return !is_full(counts) && counts.dialled < share_max() && counts.dialing < context_.options.dials_at_once_max;
 }
@@ -96,6 +96,13 @@ void SwarmHost::on_accepted(const seam::Accepted& event, Instant now) {
   link.stage = Stage::unknown;
   link.deadline = now + kFirstByteTimeout;
   context_.links.relist(link);
+}
+
+// What is here can be told in one message at the beginning only: who comes while that is being found out has to wait.
+void SwarmHost::hear_those_who_waited() {
+  for (const auto& [source, link] : context_.links.all()) {
+    if (link->stage == Stage::unknown) context_.actions.emplace_back(seam::ResumeReading{link->conn});
+  }
 }
 
 void SwarmHost::on_first_byte(SwarmLink& link, Instant now) {

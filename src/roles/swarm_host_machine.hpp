@@ -6,6 +6,8 @@
 // It begins at `opening` when the torrent is known; a disk that is full leads back to `opening` for a while; any phase
 // can lead to `stopping`. Used by roles/swarm_host*.cpp only.
 //
+// While the store is opened nobody is dialled and who comes is not listened to.
+//
 // Always holds: at most connections_max links besides kUnknownMax that have not said what they speak, with places left
 // for those we dial and for those who dial us, whoever fills the others; one connection to each peer at an address;
 // nobody is served who is banned; every announce is followed by "stopped", unless nobody listens.
@@ -80,6 +82,7 @@ class SwarmHost final : public seam::Machine {
   void dial(base::Endpoint endpoint, swarm::PeerProtocol protocol, base::Instant now);
   void on_accepted(const seam::Accepted& event, base::Instant now);
   void on_connected(SwarmLink& link, base::Instant now);
+  void hear_those_who_waited();
   void on_first_byte(SwarmLink& link, base::Instant now);
   void begin_peer(SwarmLink& link, base::Instant now);
   void begin_course(SwarmLink& link, base::Instant now);

@@ -164,5 +164,32 @@ TEST(SwarmHostLinks, HangsUpAtOnceOnACourseClientTooMany) {
   EXPECT_EQ(seed.connections(), 2000u);
 }
 
+TEST(SwarmHostLinks, TellsWhoCameWhileTheStoreWasOpenedInOneMessageWhatIsThere) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& stranger = world.add("10.0.0.9:1");
+  Host& client = world.add("10.0.0.3:6000");
+  seed.opening_time = 3s;
+  boot_seed(seed, shared);
+  stranger.boot(std::make_unique<Stranger>(seed.listening(), hello_of(shared)));
+  course::FileInfo file{.filename = "data", .chunks = {}};
+  for (const base::Sha1Hash& hash : shared.torrent.manifest.pieces) file.chunks.push_back({hash, {seed.listening()}});
+  client.boot(roles::make_course_client({.file_info = file, .tracker = {}, .interfaces = {}, .extra_peers = {}},
+                                        client.pool(), base::Rng(1)));
+  world.run_for(2s);
+  EXPECT_TRUE(seed.traces<seam::MessageTrace>().empty());
+  world.run_for(2s);
+  std::vector<std::string> told;
+  for (const auto& trace : seed.traces<seam::MessageTrace>()) {
+    if (trace.remote.address == stranger.listening().address && trace.direction == seam::MessageDirection::sent) {
+      told.push_back(trace.message);
+    }
+  }
+  EXPECT_EQ(std::ranges::count(told, "have_all"), 1);
+  EXPECT_EQ(std::ranges::count(told, "have"), 0);
+  EXPECT_TRUE(shared.is_whole_at(client)) << "course clients are answered, too";
+}
+
 }  // namespace
 }  // namespace shoal::testing

@@ -80,6 +80,7 @@ class SwarmWorld {
     }
 
     bool is_reachable = true;                             // else dialling it gets no answer
+    base::Duration opening_time{};                        // of its store
     std::function<base::Bytes(base::Bytes)> bends_piece;  // what it gives for a piece it has
     std::optional<std::uint64_t> disk_room_bytes;         // of what is stored from now on
     std::set<base::Sha1Hash> hidden;                      // has them, but cannot find them when asked
@@ -114,8 +115,8 @@ class SwarmWorld {
       machine_->on_event(std::move(event), world_.now_);
       carry_out();
     }
-    void later(std::function<void()> what) {
-      world_.after({}, [this, machine = machine_.get(), what = std::move(what)] {
+    void later(std::function<void()> what, base::Duration delay = {}) {
+      world_.after(delay, [this, machine = machine_.get(), what = std::move(what)] {
         if (machine_.get() == machine && is_running()) what();
       });
     }
@@ -257,7 +258,7 @@ class SwarmWorld {
         const auto found = disk_.find(manifest_.pieces[i]);
         if (found != disk_.end()) held.push_back({base::PieceIndex(i), found->second.size()});
       }
-      later([this, held] { feed(seam::StoreOpened{held}); });
+      later([this, held] { feed(seam::StoreOpened{held}); }, opening_time);
     }
     void on(seam::BeginPiece& begin) {
       if (is_store_broken_) return;
