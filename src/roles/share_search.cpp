@@ -261,9 +261,25 @@ class Search final : public ShareSearch {
                       [](const FoundShare& share) { return std::tie(share.name, share.info_hash, share.tracker); });
     if (options_.goal == Goal::list) {
       if (result_.shares.empty()) return end_with_nothing("nothing is shared on this network");
+      list_each_once();
       return end({.result = Result::done, .message = "", .missing = {}, .path = ""});
     }
     choose();
+  }
+
+  // The same tracker may have been found at several addresses, and several trackers may have the same share: then they
+  // count the same hosts.
+  void list_each_once() {
+    std::map<base::Sha1Hash, FoundShare> first;
+    for (const FoundShare& share : result_.shares) {
+      FoundShare& one = first.emplace(share.info_hash, share).first->second;
+      one.seeds = std::max(one.seeds, share.seeds);
+      one.leechers = std::max(one.leechers, share.leechers);
+    }
+    result_.shares.clear();
+    for (auto& [info_hash, share] : first) result_.shares.push_back(std::move(share));
+    std::ranges::sort(result_.shares, {},
+                      [](const FoundShare& share) { return std::tie(share.name, share.info_hash); });
   }
 
   // The one that is meant, at each tracker that lists it: where most have it first.

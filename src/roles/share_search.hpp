@@ -36,7 +36,7 @@ struct ShareSearchOptions {
   std::uint16_t discovery_port = 9000;
   base::Duration patience = std::chrono::seconds(2);  // for the first answer; after it only stragglers are awaited
   enum class Goal : std::uint8_t {
-    list,      // all shares of all trackers
+    list,      // all shares of all trackers, each once
     fetch,     // the one named `name` (or with that info-hash), or the only one (that somebody has): its .torrent
     publish,   // `torrent` under `name`, at the first tracker that takes it
     trackers,  // only who is there

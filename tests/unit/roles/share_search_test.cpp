@@ -252,6 +252,24 @@ TEST(ShareSearch, ListsTheSharesOfAllTrackersByName) {
   EXPECT_EQ(world.result().course_trackers, (std::vector{at("10.0.0.3:8000")}));
 }
 
+// The tracker of this host answers at each of its addresses; and two trackers may know the same share.
+TEST(ShareSearch, ListsAShareOnceHoweverManyTrackersHaveIt) {
+  const SharedTorrent one;
+  const SharedTorrent other({.total_bytes = 5'000});
+  SearchWorld world(discovering(Goal::list));
+  world.answers_broadcast = {{at("127.0.0.1:8000"), true}, {at("10.0.0.99:8000"), true}, {at("10.0.0.2:8000"), true}};
+  const std::string here = "[" + listed(one, "z", 1) + "," + listed(other, "a", 3) + "]";
+  world.web["http://127.0.0.1:8000/shares"] = {200, bytes(here)};
+  world.web["http://10.0.0.99:8000/shares"] = {200, bytes(here)};
+  world.web["http://10.0.0.2:8000/shares"] = {200, bytes("[" + listed(one, "z (2)", 4) + "]")};
+  EXPECT_EQ(world.run().result, Result::done);
+  ASSERT_EQ(world.result().shares.size(), 2u);
+  EXPECT_EQ(world.result().shares.at(0).name, "a");
+  EXPECT_EQ(world.result().shares.at(0).seeds, 3u);
+  EXPECT_EQ(world.result().shares.at(1).name, "z");
+  EXPECT_EQ(world.result().shares.at(1).seeds, 4u);
+}
+
 TEST(ShareSearch, LivesWithListsThatAreNone) {
   for (const std::string_view body :
        {"", "{}", "[1,2]", "[{\"name\":3}]", "[{\"name\":\"a\",\"info_hash\":\"xyz\"}]", "nonsense", "[[[["}) {
