@@ -12,6 +12,7 @@
 #include "base/buffer_pool.hpp"
 #include "roles/swarm_host.hpp"
 #include "roles/swarm_links.hpp"
+#include "roles/token_bucket.hpp"
 #include "seam/actions.hpp"
 
 namespace shoal::roles {
@@ -21,6 +22,8 @@ struct SwarmContext {
   base::BufferPool& buffers;
   SwarmLinks links;
   seam::Actions actions;
+  TokenBucket down;                    // of what is taken from anybody
+  base::Instant peers_turn_until{};    // somebody who waited for tokens reads now
   std::uint64_t downloaded_bytes = 0;  // payload, whether it was of use or not
   std::uint64_t uploaded_bytes = 0;
   bool is_private = false;  // BEP 27

@@ -200,12 +200,20 @@ void SwarmDownload::ask_peer(SwarmLink& link, Instant now) {
 }
 
 void SwarmDownload::ask_web_seeds(Instant now) {
+  web_tokens_at_.reset();
   if (swarm_rate_ >= kSwarmEnoughBytesPerS) return;
   for (Web& web : web_) {
     bool was_asked = false;
     while (!web.is_over && web.seed->has_room(now)) {
+      // A server sends all at once, so it is asked for no more than may come; peers who wait for that go first.
+      const Instant tokens_at = std::max(context_.down.available_at(now), context_.peers_turn_until);
+      if (tokens_at > now) {
+        web_tokens_at_ = tokens_at;
+        break;
+      }
       const auto run = picker_.pick(web.source, now);
       if (!run) break;
+      context_.down.take(run->size_bytes, now);
       web.seed->request(*run, now);
       was_asked = true;
     }
@@ -356,7 +364,7 @@ std::optional<Instant> SwarmDownload::next_deadline() const {
     has_web = true;
     next = earlier(next, web.seed->next_deadline());
   }
-  if (has_web) next = earlier(next, window_began_ + kRateWindow);
+  if (has_web) next = earlier(earlier(next, web_tokens_at_), window_began_ + kRateWindow);
   const auto pick = picker_.next_deadline();
   if (pick && !is_paused_) next = earlier(next, std::max(*pick, next_pick_));
   return next;

@@ -145,7 +145,8 @@ class SwarmDownload {
   std::uint64_t asked_bytes_ = 0;  // of all links, not answered
   std::size_t asked_links_ = 0;
   std::size_t asked_links_max_;
-  base::Instant next_pick_{};  // the picker is not asked again before, though nothing happened
+  base::Instant next_pick_{};                   // the picker is not asked again before, though nothing happened
+  std::optional<base::Instant> web_tokens_at_;  // when web seeds may be asked for more
   base::Instant window_began_{};
   std::uint64_t window_bytes_ = 0;  // from peers
   double swarm_rate_ = 0;

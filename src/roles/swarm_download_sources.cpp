@@ -122,7 +122,7 @@ void SwarmDownload::serve_web(Web& web, Instant now) {
                    [&](swarm::RunArrived& arrived) {
                      context_.downloaded_bytes += arrived.part.size_bytes;
                      context_.tell(seam::PayloadTrace{web.named, arrived.part.size_bytes});
-                     picker_.on_rate(web.source, web.seed->rate_bytes_per_s(now));
+                     picker_.on_rate(web.source, context_.down.at_most(web.seed->rate_bytes_per_s(now)));
                      arrive(web.source, std::move(arrived), web.named, now);
                    },
                    [&](swarm::RunReleased& released) {

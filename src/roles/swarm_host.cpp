@@ -16,7 +16,8 @@ namespace {
 
 SwarmContext make_context(SwarmHostOptions options, base::BufferPool& buffers) {
   const bool is_private = options.torrent && options.torrent->is_private;
-  return {.options = std::move(options), .buffers = buffers, .is_private = is_private};
+  const TokenBucket down(options.limit_down_bytes_per_s);
+  return {.options = std::move(options), .buffers = buffers, .down = down, .is_private = is_private};
 }
 
 swarm::MetadataExchange make_metadata(const SwarmHostOptions& options) {
@@ -43,8 +44,7 @@ SwarmHost::SwarmHost(SwarmHostOptions options, base::BufferPool& buffers, base::
       metadata_(make_metadata(context_.options)),
       search_(
           context_, [this] { return announce_status(); }, rng_.fork()),
-      uploads_(context_, rng_.fork()),
-      down_(context_.options.limit_down_bytes_per_s) {}
+      uploads_(context_, rng_.fork()) {}
 
 void SwarmHost::start(Instant now) {
   now_ = now;
@@ -121,7 +121,7 @@ void SwarmHost::on_bytes(const seam::BytesArrived& event, Instant now) {
   SwarmLink* link = context_.links.find(event.conn);
   if (link == nullptr) return uploads_.on_event(event, now);
   if (link->stage == SwarmLink::Stage::unknown) return on_first_byte(*link, now);
-  down_.take(event.count, now);
+  context_.down.take(event.count, now);
   if (link->peer) link->peer->on_bytes(event.count, now);
   if (link->course) link->course->on_bytes(event.count, now);
   context_.links.touch(*link);
@@ -136,7 +136,7 @@ seam::ReadTargets SwarmHost::next_read(seam::ConnId conn) {
     return {{std::span(&first_byte_, 1), {}}};
   }
   if (link->stage != SwarmLink::Stage::open) return {};
-  std::uint64_t allowed = down_.available(now_);
+  std::uint64_t allowed = context_.down.available(now_);
   if (allowed == 0) {
     if (!std::exchange(link->is_held_back, true)) held_back_.push_back(link->source);
     return {};
@@ -159,7 +159,7 @@ void SwarmHost::on_deadline(Instant now) {
     metadata_.on_deadline(now);
     advance_metadata(now);
   }
-  if (!held_back_.empty() && now >= down_.available_at(now)) resume_held_back();
+  if (!held_back_.empty() && now >= context_.down.available_at(now)) resume_held_back(now);
   if (reopen_at_ && now >= *reopen_at_) open_store(now);
   if (next_tick_ && now >= *next_tick_) tick(now);
 }
@@ -253,12 +253,13 @@ void SwarmHost::resume_starved(Instant now) {
 }
 
 // One at a time: whoever reads first may take all tokens there are, and has to wait behind the others then.
-void SwarmHost::resume_held_back() {
+void SwarmHost::resume_held_back(Instant now) {
   while (!held_back_.empty()) {
     SwarmLink* link = context_.links.find(held_back_.front());
     held_back_.pop_front();
     if (link == nullptr) continue;
     link->is_held_back = false;
+    context_.peers_turn_until = now + kPeersTurn;
     context_.actions.emplace_back(seam::ResumeReading{link->conn});
     return;
   }
@@ -271,7 +272,7 @@ std::optional<Instant> SwarmHost::next_deadline() const {
   if (phase_ == Phase::stopping) return earlier(next, stop_deadline_);
   if (phase_ == Phase::getting_metadata) next = earlier(next, metadata_.next_deadline());
   if (download_) next = earlier(next, download_->next_deadline());
-  if (!held_back_.empty()) next = earlier(next, down_.available_at(now_));
+  if (!held_back_.empty()) next = earlier(next, context_.down.available_at(now_));
   if (has_room_to_dial()) next = earlier(next, search_.book().next_deadline());
   next = earlier(next, reopen_at_);
   next = earlier(next, next_tick_);

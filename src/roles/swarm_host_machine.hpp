@@ -24,7 +24,6 @@
 #include "roles/swarm_download.hpp"
 #include "roles/swarm_search.hpp"
 #include "roles/swarm_uploads.hpp"
-#include "roles/token_bucket.hpp"
 #include "seam/machine.hpp"
 #include "swarm/conn_ids.hpp"
 #include "swarm/metadata_exchange.hpp"
@@ -38,7 +37,8 @@ inline constexpr std::uint32_t kShareNumerator = 4;
 inline constexpr std::uint32_t kShareDenominator = 5;
 // Who dial us from one address, where many may be behind a router. Not of 127.x.
 inline constexpr std::size_t kAcceptedPerAddressMax = 20;
-inline constexpr base::Duration kDoubleWindow = std::chrono::seconds(10);  // two hosts dial each other at once
+inline constexpr base::Duration kDoubleWindow = std::chrono::seconds(10);    // two hosts dial each other at once
+inline constexpr base::Duration kPeersTurn = std::chrono::milliseconds(10);  // to read, before web seeds are asked
 inline constexpr base::Duration kTickEvery = std::chrono::seconds(1);
 inline constexpr base::Duration kUselessFor = std::chrono::seconds(60);  // then it makes room when all places are taken
 inline constexpr base::Duration kDiskRetryEvery = std::chrono::seconds(5);
@@ -71,7 +71,7 @@ class SwarmHost final : public seam::Machine {
   void take_results(base::Instant now);
   void note_starved(SwarmLink& link);
   void resume_starved(base::Instant now);
-  void resume_held_back();
+  void resume_held_back(base::Instant now);
 
   // Connections (swarm_host_links.cpp)
   [[nodiscard]] std::size_t share_max() const;
@@ -137,8 +137,7 @@ class SwarmHost final : public seam::Machine {
   swarm::MetadataExchange metadata_;
   SwarmSearch search_;
   std::optional<SwarmDownload> download_;
-  SwarmUploads uploads_;  // refers to the download's bits
-  TokenBucket down_;
+  SwarmUploads uploads_;                            // refers to the download's bits
   std::deque<swarm::SourceId> held_back_;           // each once; waits for tokens
   std::deque<swarm::SourceId> starved_;             // each once; waits for a buffer
   std::byte first_byte_{};                          // of an accepted connection; read and judged before the next

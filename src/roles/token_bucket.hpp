@@ -21,6 +21,10 @@ class TokenBucket {
       : rate_(static_cast<double>(rate_bytes_per_s)), tokens_(burst_bytes()) {}
 
   [[nodiscard]] bool is_limited() const { return rate_ > 0; }
+  // As much of a rate as there is room for.
+  [[nodiscard]] double at_most(double rate_bytes_per_s) const {
+    return is_limited() ? std::min(rate_, rate_bytes_per_s) : rate_bytes_per_s;
+  }
   // How much may be moved now; 0 until there is enough to be worth a system call.
   [[nodiscard]] std::uint64_t available(base::Instant now) const {
     if (!is_limited()) return std::numeric_limits<std::uint64_t>::max();

@@ -167,6 +167,28 @@ TEST(SwarmHostSources, TakesEverythingFromAWebSeedWhenNobodyElseIsThere) {
   EXPECT_TRUE(shared.is_whole_at(getter));
 }
 
+TEST(SwarmHostSources, KeepsToItsLimitOfTakingWhateverAWebSeedSends) {
+  for (const bool has_peer : {false, true}) {
+    SwarmWorld world;
+    const SharedTorrent shared({.total_bytes = 2'000'000});
+    Host& seed = world.add("10.0.0.1:6000");
+    Host& getter = world.add("10.0.0.3:6000");
+    serve_web(world, shared, "http://web/data");
+    boot_seed(seed, shared);
+    auto options = options_for(getter, shared);
+    if (has_peer) options.peers = {seed.listening()};
+    options.web_seeds = {"http://web/data"};
+    options.limit_down_bytes_per_s = 100'000;
+    const base::Instant began = world.now();
+    boot(getter, std::move(options));
+    ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
+    EXPECT_TRUE(shared.is_whole_at(getter));
+    EXPECT_GT(base::to_seconds(world.now() - began), 18) << has_peer;
+    EXPECT_LT(base::to_seconds(world.now() - began), 23) << has_peer;
+    EXPECT_EQ(payload_by_source(getter).contains(seed.listening()), has_peer) << "it is not left without";
+  }
+}
+
 TEST(SwarmHostSources, LeavesAWebSeedAloneWhilePeersAreFast) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 60'000'000, .piece_bytes = 256 * 1024});
