@@ -17,7 +17,8 @@
 //   closed                     the program ended in peace; all stamps are what they will be
 //
 // A last line without its end, or a line that makes no sense, is no line. The journal's own modification time is moved
-// on with each write to a file (touch()), so that a file that was changed later than that was changed by somebody else.
+// on before and after each write to a file (touch()), so that a file that was changed later than that was changed by
+// somebody else.
 #pragma once
 
 #include <cstdint>

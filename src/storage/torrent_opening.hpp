@@ -21,8 +21,9 @@
 
 namespace shoal::storage {
 
-// A write and the touch() behind it, with the longest wait of a busy processor between them.
-inline constexpr base::Duration kKilledSlack = std::chrono::seconds(2);
+// The touch() before a write and the write, with the wait of a busy processor between them. What somebody else writes
+// into a file within this time after the kill is not noticed; nor is what is written over while the program runs.
+inline constexpr base::Duration kKilledSlack = std::chrono::milliseconds(100);
 // The kernel writes times back every few seconds, and not all at once.
 inline constexpr base::Duration kPowerCutSlack = std::chrono::seconds(60);
 

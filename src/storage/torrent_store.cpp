@@ -105,6 +105,7 @@ StoreResult<void> TorrentStore::Impl::write_aside(Write& write, std::uint64_t of
 StoreResult<void> TorrentStore::Impl::write_to_share(ByteRange range, base::ByteView bytes) {
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(range); !marked) return marked;
+  journal_->touch();
   auto written = files_->write(range.offset, bytes);
   if (!written) {
     note_changed();
@@ -215,6 +216,7 @@ StoreResult<void> TorrentStore::Impl::bring_to(PieceIndex place, Write& write) {
   if (!write.own_file.is_open() && place == write.places.front()) return {};  // where it was written
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(to); !marked) return marked;
+  journal_->touch();
   auto copied = write.own_file.is_open() ? files_->copy_in(write.own_file.get(), 0, to)
                                          : files_->copy_within(files_->range_of(write.places.front()).offset, to);
   if (!copied) {

@@ -1,6 +1,7 @@
 // Downloads that go on where others ended: in peace, killed, or cut off; with what was changed meanwhile.
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ class TorrentResumeTest : public TorrentStoreFixture {
       ::_exit(::testing::Test::HasFailure() ? 1 : 0);  // before the store is destroyed
     });
   }
-  void flip(const std::filesystem::path& file, std::uint64_t offset, std::chrono::seconds later) const {
+  void flip(const std::filesystem::path& file, std::uint64_t offset, std::chrono::milliseconds later) const {
     base::Bytes bytes = read_file(file).value();
     bytes.at(offset) ^= std::byte{1};
     std::fstream out(file, std::ios::in | std::ios::out | std::ios::binary);
@@ -114,8 +115,35 @@ TEST_F(TorrentResumeTest, NoticesAFileThatWasChangedAndHashesOnlyThatOne) {
 
 TEST_F(TorrentResumeTest, NoticesAFileThatWasChangedAfterAKill) {
   kill_after({0, 1, 50});
-  flip(part("big"), 500, std::chrono::seconds(10));
+  flip(part("big"), 500, std::chrono::milliseconds(150));
   finish_with({1, 50});
+}
+
+TEST_F(TorrentResumeTest, BelievesAWriteThatWasTheLastThingBeforeAKill) {
+  kill_after({0, 1, 50});
+  const auto touched = std::filesystem::last_write_time(in(".share.shoal-journal"));
+  std::filesystem::last_write_time(part("big"), touched + std::chrono::milliseconds(50));
+  const std::uint64_t before = bytes_read();
+  EXPECT_EQ(open_indices(*make_store(), share_.manifest), (std::vector<std::uint32_t>{0, 1, 50}));
+  EXPECT_LT(bytes_read() - before, 9'000u);
+}
+
+TEST_F(TorrentResumeTest, MovesTheJournalsTimeOnBeforeItWrites) {
+  run_and_die([&] {
+    const auto store = make_store();
+    open_indices(*store, share_.manifest);
+    ASSERT_TRUE(store->begin(seam::WriteId(1), share_.places_of(1), 10'000));
+    ASSERT_TRUE(store->put(seam::WriteId(1), 0, share_.piece(1).first(100)));
+    const std::filesystem::path journal = in(".share.shoal-journal");
+    const auto long_ago = std::filesystem::last_write_time(journal) - std::chrono::hours(1);
+    std::filesystem::last_write_time(journal, long_ago);
+    // A write that fails, so that nothing comes after it.
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{.rlim_cur = 5'000, .rlim_max = RLIM_INFINITY};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    EXPECT_FALSE(store->put(seam::WriteId(1), 100, share_.piece(1).subspan(100)));
+    EXPECT_GT(std::filesystem::last_write_time(journal), long_ago + std::chrono::minutes(59));
+  });
 }
 
 TEST_F(TorrentResumeTest, NoticesAFileThatWasChangedAfterAPowerCut) {
