@@ -31,6 +31,7 @@ struct MakeOptions {
   std::string piece_size;
   std::string comment;
   bool is_private = false;
+  bool keeps_times = false;
   bool is_forced = false;
 };
 
@@ -179,6 +180,7 @@ ExitCode run_make(const MakeOptions& options) {
   if (!surroundings) return fail(common, ExitCode::usage, surroundings.error());
   auto share = storage::scan_share(options.path, *piece_bytes);
   if (!share) return fail(common, exit_code_of(share.error().kind), share.error().message);
+  if (options.keeps_times) storage::keep_times(*share);
   const fs::path output = options.output.empty() ? fs::path(share->name + ".torrent") : fs::path(options.output);
   if (const auto problem = find_output_problem(options, *share, output)) {
     return fail(common, ExitCode::usage, *problem);
@@ -215,6 +217,8 @@ void add_make_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--piece-size", options->piece_size, "a power of two, e.g. 1M (default: chosen from the size)");
   command->add_option("--comment", options->comment, "text for whoever reads the torrent");
   command->add_flag("--private", options->is_private, "peers from trackers only (BEP 27)");
+  command->add_flag("--times", options->keeps_times,
+                    "with the times of the files, as libtorrent keeps them; the info-hash is another one then");
   command->add_flag("--force", options->is_forced, "replace the .torrent file when it is there already");
   add_output_options(*command, options->common);
   command->callback([options, &chosen] { chosen.run = [options] { return run_make(*options); }; });

@@ -14,14 +14,17 @@
 
 namespace shoal::metainfo {
 
+inline constexpr std::int64_t kModifiedMax = 253'402'300'799;  // the end of the year 9999
+
 // One file of a torrent, in the order of its bytes.
 struct FileEntry {
   std::vector<std::string> path;   // safe components below the share's folder; of a single file: just its name
   std::uint64_t offset_bytes = 0;  // of its first byte in the whole
   std::uint64_t size_bytes = 0;
-  bool is_executable = false;            // BEP 47, attr x
-  bool is_padding = false;               // BEP 47, attr p: zeros that are never written
-  std::vector<std::string> link_target;  // BEP 47, attr l: a symbolic link to this path of the same share; else empty
+  bool is_executable = false;              // BEP 47, attr x
+  bool is_padding = false;                 // BEP 47, attr p: zeros that are never written
+  std::vector<std::string> link_target;    // BEP 47, attr l: a symbolic link to this path of the same share; else empty
+  std::optional<std::int64_t> modified_s;  // libtorrent's mtime: seconds since 1970, up to kModifiedMax
   friend bool operator==(const FileEntry&, const FileEntry&) = default;
 };
 

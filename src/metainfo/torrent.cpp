@@ -28,12 +28,18 @@ void write_attributes(bencode::Writer& out, const FileEntry& file) {
   if (!letters.empty()) out.key("attr").string(letters);
 }
 
+// Not of BEP 3 or 47, but libtorrent writes it, and others keep it.
+void write_time(bencode::Writer& out, const FileEntry& file) {
+  if (file.modified_s) out.key("mtime").integer(*file.modified_s);
+}
+
 void write_files(bencode::Writer& out, const Layout& layout) {
   out.key("files").begin_list();
   for (const FileEntry& file : layout.files) {
     out.begin_dictionary();
     write_attributes(out, file);
     out.key("length").integer(static_cast<std::int64_t>(file.size_bytes));
+    write_time(out, file);
     write_path(out, "path", file.path);
     if (!file.link_target.empty()) write_path(out, "symlink path", file.link_target);
     out.end();
@@ -114,6 +120,7 @@ base::Bytes encode_info(const Manifest& manifest, bool is_private) {
     SHOAL_CHECK(layout.files.size() == 1);
     write_attributes(out, layout.files.front());
     out.key("length").integer(static_cast<std::int64_t>(layout.total_bytes));
+    write_time(out, layout.files.front());
   }
   out.key("name").string(manifest.name);
   out.key("piece length").integer(layout.piece_bytes);

@@ -64,7 +64,8 @@ struct Torrent {
 // An info dictionary alone, as peers send it (BEP 9). The caller checks its hash against what was asked for.
 [[nodiscard]] std::expected<Torrent, TorrentProblem> parse_info(base::ByteView info);
 
-// The info dictionary of a manifest with a layout, byte for byte what mktorrent makes of the same plain files.
+// The info dictionary of a manifest with a layout, byte for byte what mktorrent makes of the same plain files without
+// times.
 [[nodiscard]] base::Bytes encode_info(const Manifest& manifest, bool is_private);
 // A whole .torrent; `torrent.info` goes in as it is.
 [[nodiscard]] base::Bytes encode_torrent(const Torrent& torrent);

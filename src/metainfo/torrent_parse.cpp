@@ -111,6 +111,7 @@ class InfoParser {
 
   // BEP 47. Unknown letters are to be ignored.
   static Parsed<void> read_attributes(const bencode::Value& value, FileEntry& file, const std::string& place) {
+    file.modified_s = read_time(value);
     const std::string_view* attributes = value.find_string("attr");
     if (attributes == nullptr) return {};
     file.is_executable = attributes->contains('x');
@@ -121,6 +122,13 @@ class InfoParser {
     file.link_target = std::move(*target);
     file.is_executable = false;
     return {};
+  }
+
+  // A time that no clock shows is as good as none.
+  static std::optional<std::int64_t> read_time(const bencode::Value& value) {
+    const std::int64_t* seconds = value.find_integer("mtime");
+    if (seconds == nullptr || *seconds < 0 || *seconds > kModifiedMax) return std::nullopt;
+    return *seconds;
   }
 
   // A link has no bytes, whatever length it is given.

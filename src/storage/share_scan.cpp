@@ -245,4 +245,13 @@ ShareResult<ScannedShare> scan_share(const fs::path& path, std::optional<std::ui
   return share;
 }
 
+void keep_times(ScannedShare& share) {
+  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  for (std::size_t i = 0; i < share.versions.size(); ++i) {
+    FileEntry& file = share.layout.files[i];
+    const std::int64_t seconds = share.versions[i].modified_ns / kNsPerSecond;
+    if (file.link_target.empty() && seconds >= 0 && seconds <= metainfo::kModifiedMax) file.modified_s = seconds;
+  }
+}
+
 }  // namespace shoal::storage

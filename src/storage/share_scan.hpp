@@ -42,5 +42,8 @@ struct ScannedShare {
 inline constexpr std::uint64_t kSharePiecesMax = 3'000'000;
 [[nodiscard]] ShareResult<ScannedShare> scan_share(const std::filesystem::path& path,
                                                    std::optional<std::uint32_t> piece_bytes);
+// When the files were modified, in whole seconds, for the torrent to say. Without it the same files make the same
+// torrent whoever makes it, and whenever.
+void keep_times(ScannedShare& share);
 
 }  // namespace shoal::storage

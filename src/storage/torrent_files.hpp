@@ -108,6 +108,8 @@ class TorrentFiles {
   // bears it among finished files stays.
   [[nodiscard]] StoreResult<void> make_link(std::uint32_t file);
   [[nodiscard]] StoreResult<void> make_executable(std::uint32_t file);
+  // The time of the file's last change that the share says.
+  [[nodiscard]] StoreResult<void> set_time(std::uint32_t file);
   void remove(std::uint32_t file);  // and folders that are empty without it
 
   // A file that is there now, of this size, is one of ours: it is opened, not replaced, and an error when it goes.

@@ -122,4 +122,16 @@ StoreResult<void> TorrentFiles::make_executable(std::uint32_t file) {
   return {};
 }
 
+StoreResult<void> TorrentFiles::set_time(std::uint32_t file) {
+  const auto handle = open(file);
+  if (!handle) return std::unexpected(error_at(file, handle.error(), "open"));
+  const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+                             {.tv_sec = *layout().files[file].modified_s, .tv_nsec = 0}};
+  // EPERM: a file system that keeps none.
+  if (::futimens((*handle)->get(), times) != 0 && errno != EPERM && errno != EOPNOTSUPP) {
+    return std::unexpected(error_at(file, errno, "set the time of"));
+  }
+  return {};
+}
+
 }  // namespace shoal::storage

@@ -56,7 +56,10 @@ StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wa
       if (auto created = files.create(i); !created) return std::unexpected(std::move(created.error()));
     }
     if (auto trimmed = files.trim(i); !trimmed) return trimmed;
-    return file.is_executable ? files.make_executable(i) : StoreResult<void>{};
+    if (file.is_executable) {
+      if (auto made = files.make_executable(i); !made) return made;
+    }
+    return file.modified_s ? files.set_time(i) : StoreResult<void>{};
   });
 }
 

@@ -16,7 +16,7 @@ using NotedStamps = std::unordered_map<std::uint32_t, FileStamp>;
 // Files that nobody wants now, but of which the part holds verified bytes: another selection wanted them.
 [[nodiscard]] std::vector<bool> find_rest(TorrentFiles& files, const std::vector<bool>& wanted,
                                           const base::Bitfield& verified);
-// Empty files and executable bits: what is to be there before the stamps are taken.
+// Empty files, executable bits and times: what is to be there before the stamps are taken.
 [[nodiscard]] StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted);
 // Every wanted file is still there and as it was noted last.
 [[nodiscard]] StoreResult<void> check_unchanged(TorrentFiles& files, const std::vector<bool>& wanted,

@@ -74,7 +74,8 @@ class Doubts {
     const bool is_long_enough = stamp && stamp->size_bytes >= claimed_ends_[file];
     const bool may_be_ours = !files_.is_whole(file);
     if (is_long_enough && is_noted &&
-        (noted->second.stamp == stamp || (may_be_ours && is_explained(noted->second, *stamp)))) {
+        (noted->second.stamp == stamp ||
+         (may_be_ours && (is_explained(noted->second, *stamp) || has_final_time(file, *stamp))))) {
       if (!noted->second.is_dirty) noted->second.stamp = stamp;
       return;
     }
@@ -128,6 +129,14 @@ class Doubts {
       if (stretch.is_padding) continue;
       claimed_ends_[stretch.file] = std::max(claimed_ends_[stretch.file], stretch.offset + stretch.size_bytes);
     }
+  }
+
+  // Whether we were about to finish the file when we ended: see complete_tree().
+  [[nodiscard]] bool has_final_time(std::uint32_t file, const FileStamp& stamp) const {
+    if (file >= files_.file_count()) return false;
+    const FileEntry& entry = files_.layout().files[file];
+    return entry.modified_s && stamp.size_bytes == entry.size_bytes &&
+           stamp.modified_ns == *entry.modified_s * std::int64_t{1'000'000'000};
   }
 
   // Whether our own last writes explain how the file differs from what was noted.

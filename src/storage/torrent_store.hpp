@@ -4,8 +4,8 @@
 // Two ways to make one:
 //  - download(): while it is not finished everything lies beside its final place under a hidden name (.NAME.shoal-part,
 //    a file or a folder with the tree of files), with a journal (.NAME.shoal-journal) of the pieces that are verified
-//    and on disk, and a lock; finish() gives files their modes, makes links and empty files, and renames the whole in
-//    one step. The journal stays while somebody goes on giving (keeps_journal).
+//    and on disk, and a lock; finish() gives files their modes and times, makes links and empty files, and renames the
+//    whole in one step. The journal stays while somebody goes on giving (keeps_journal).
 //  - serve(): data that is there already, made or checked by the caller; nothing is ever written.
 //
 // Always holds: the journal claims a piece only after its bytes are in their place, and says which claims outlive a

@@ -83,6 +83,15 @@ class Torrents(MakeCase):
         self.assertEqual(files[b"latest"], link)
         self.assertEqual(files[b"notes/up"]["symlink path"], [b"bin"])
 
+    def test_times_when_they_are_asked_for(self):
+        box = self.box({"a": b"a", "b/c": b"c"})
+        os.utime(box / "a", (5, 1_000_000_000.7))
+        without = self.made("box")["info"]
+        self.assertFalse(any("mtime" in file for file in without["files"]))
+        files = {b"/".join(file["path"]): file for file in self.made("box", "--times")["info"]["files"]}
+        self.assertEqual(files[b"a"]["mtime"], 1_000_000_000)
+        self.assertEqual(files[b"b/c"]["mtime"], int((box / "b" / "c").stat().st_mtime))
+
     def test_what_stands_around_the_info_dictionary(self):
         self.box()
         began = int(time.time())

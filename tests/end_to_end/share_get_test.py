@@ -13,7 +13,7 @@ from support.course import some_bytes
 from support.events import events, wait_event
 from support.network import enter_fresh_network
 from support.processes import wait_until
-from support.shoal import DISK, DONE, INTERRUPTED, USAGE
+from support.shoal import DISK, DONE, INTERRUPTED, USAGE, program
 from support.verbs import MIB, VerbCase, finished, leftovers, peer_of
 
 NAMES = {  # contents of a folder whose names are not all simple
@@ -114,6 +114,16 @@ class Contents(VerbCase):
         (box / "deep" / "link").symlink_to("../plain.txt")
         (box / "up").symlink_to("deep/er/big")
         self.exchange(box)
+
+    def test_times_that_a_torrent_says_are_kept(self):
+        box = bencode.write_files(self.here / "box", NAMES)
+        os.utime(box / "plain.txt", (5, 1_000_000_000))
+        torrent = self.root / "box.torrent"
+        self.assert_exit(self.start([program(), "make", box, "--output", torrent, "--times"]), DONE)
+        sharer = self.share(torrent, "--data", box, "--no-local")
+        self.got(torrent, "--no-local", *peer_of(sharer))
+        self.assert_same(self.there / "box", box)
+        self.assertEqual((self.there / "box" / "plain.txt").stat().st_mtime, 1_000_000_000)
 
     @for_each(empty=b"", one_byte=b"x", a_piece=bytes(1 << 14), equal_pieces=bytes(3 * MIB), odd=some_bytes(70_001))
     def test_a_file_of_any_size(self, content):

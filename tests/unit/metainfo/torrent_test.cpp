@@ -128,6 +128,27 @@ TEST(Torrent, ASingleFileMayBeExecutable) {
   EXPECT_TRUE(base::text_of(encode_info(torrent.manifest, false)).starts_with("d4:attr1:x6:length"));
 }
 
+TEST(Torrent, KeepsTheTimesOfFiles) {
+  const std::string file = "d6:lengthi0e5:mtimei1700000000e4:name1:x12:piece lengthi16384e6:pieces0:e";
+  const Torrent one = parsed("d4:info" + file + "e");
+  EXPECT_EQ(one.manifest.layout->files[0].modified_s, 1'700'000'000);
+  EXPECT_EQ(base::text_of(encode_info(one.manifest, false)), file);
+  const std::string folder =
+      "d5:filesld4:attr1:x6:lengthi0e5:mtimei0e4:pathl1:aeed6:lengthi0e4:pathl1:beee4:name1:x12:piece lengthi16384e"
+      "6:pieces0:e";
+  const Torrent several = parsed("d4:info" + folder + "e");
+  EXPECT_EQ(several.manifest.layout->files[0].modified_s, 0);
+  EXPECT_EQ(several.manifest.layout->files[1].modified_s, std::nullopt);
+  EXPECT_EQ(base::text_of(encode_info(several.manifest, false)), folder);
+}
+
+TEST(Torrent, ATimeThatNoClockShowsIsNone) {
+  for (const std::string time : {"i-1e", "i253402300800e", "i9223372036854775807e", "5:today", "le"}) {
+    const Torrent torrent = parsed("d4:infod6:lengthi0e5:mtime" + time + "4:name1:x12:piece lengthi16384e6:pieces0:ee");
+    EXPECT_EQ(torrent.manifest.layout->files[0].modified_s, std::nullopt) << time;
+  }
+}
+
 TEST(Torrent, PrefersNamesThatAreKnownToBeUtf8) {
   const Torrent torrent = parsed(
       "d4:infod5:filesld6:lengthi0e4:pathl1:ae10:path.utf-8l2:\xc3\xa4"

@@ -88,6 +88,18 @@ TEST_F(ShareScan, FilesThatCanBeRunAreMarked) {
   EXPECT_TRUE(scanned("box/run").layout.files.front().is_executable);
 }
 
+TEST_F(ShareScan, TimesOfFilesAreKeptWhenAskedFor) {
+  file("box/a");
+  link("box/b", "a");
+  const auto time = fs::file_time_type::clock::from_sys(std::chrono::sys_seconds(std::chrono::seconds(1'000'000'000)));
+  fs::last_write_time(at("box/a"), time + std::chrono::milliseconds(700));
+  ScannedShare share = scanned();
+  EXPECT_EQ(share.layout.files[0].modified_s, std::nullopt);
+  keep_times(share);
+  EXPECT_EQ(share.layout.files[0].modified_s, 1'000'000'000);
+  EXPECT_EQ(share.layout.files[1].modified_s, std::nullopt);
+}
+
 TEST_F(ShareScan, TheNameIsTheLastComponentHoweverThePathIsWritten) {
   file("box/in/a");
   EXPECT_EQ(scanned("box/").name, "box");

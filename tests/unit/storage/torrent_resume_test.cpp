@@ -212,6 +212,17 @@ TEST_F(TorrentResumeTest, GoesOnInTheSameProcessAfterItIsOpenedAgain) {
   put_pieces(*store, share_, {1});
 }
 
+TEST_F(TorrentResumeTest, HashesNothingWhenItWasKilledAfterItSetTheTimesOfFiles) {
+  share_.manifest.layout->files[0].modified_s = 1'000'000'000;
+  kill_after(share_.all_pieces());
+  std::filesystem::last_write_time(
+      part("big"), std::chrono::file_clock::from_sys(std::chrono::sys_seconds(std::chrono::seconds(1'000'000'000))));
+  const std::uint64_t before = bytes_read();
+  EXPECT_EQ(open_indices(*make_store(), share_.manifest), share_.all_pieces());
+  EXPECT_LT(bytes_read() - before, 9'000u);
+  finish_with(share_.all_pieces());
+}
+
 // --- what happens under way ---
 
 TEST_F(TorrentResumeTest, SaysThatAFileWasRemovedUnderWayAndFetchesItAgain) {

@@ -188,6 +188,24 @@ TEST_F(TorrentStoreTest, GivesExecutableBitsAndRelativeLinks) {
   EXPECT_TRUE(read_file(std::filesystem::canonical(in("share/bin/data"))) == share.bytes_of(1));
 }
 
+TEST_F(TorrentStoreTest, GivesFilesTheTimesThatTheShareSays) {
+  TorrentShare share(1000);
+  share.file({"old"}, 1500).file({"new"}, 700).file({"empty"}, 0).cut();
+  share.manifest.layout->files[0].modified_s = 1'000'000'000;
+  share.manifest.layout->files[2].modified_s = 0;
+  struct stat before{};
+  struct stat status{};
+  ASSERT_EQ(::stat(folder_.path().c_str(), &before), 0);
+  download_all(share, true);
+  ASSERT_EQ(::stat(in("share/old").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mtim.tv_sec, 1'000'000'000);
+  ASSERT_EQ(::stat(in("share/empty").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mtim.tv_sec, 0);
+  ASSERT_EQ(::stat(in("share/new").c_str(), &status), 0);
+  EXPECT_GE(status.st_mtim.tv_sec, before.st_mtim.tv_sec);
+  EXPECT_EQ(open_indices(*make_store({}, true), share.manifest), share.all_pieces());
+}
+
 TEST_F(TorrentStoreTest, TakesPiecesFromSeveralThreadsAndLooksThemUpMeanwhile) {
   TorrentShare share(1000);
   for (int i = 0; i < 40; ++i) share.file({"d" + std::to_string(i % 3), std::to_string(i)}, 50 + 77 * i);
