@@ -44,6 +44,13 @@ TorrentStore::Impl::Impl(std::shared_ptr<const Manifest> manifest, std::shared_p
 
 TorrentStore::Impl::~Impl() {
   if (!journal_) return;
+  const bool has_part = place_.folder->kind_of(place_.part) != Folder::EntryKind::none;
+  if (!has_part && !has_whole_) {
+    // Nothing has come yet, or somebody removed it: the journal is of no use to anybody.
+    place_.folder->remove(place_.journal);
+    place_.folder->remove(place_.side);
+    return;
+  }
   // The next run then needs to trust nobody's clock.
   if (!sync() || has_sync_failed_) return;
   if (journal_->add_closed()) (void)journal_->sync();

@@ -67,6 +67,17 @@ class Full(DiskCase):
             self.assertTrue(any("there is room on the disk again" in text for text in told), told)
         self.assertEqual(len(set(verified_pieces(process))), len(verified_pieces(process)))
 
+    def test_nobody_guesses_when_it_will_be_done_while_it_waits(self):
+        self.disk.fill(3 * MIB // 2)
+        process = self.begin()
+
+        def progress():
+            told = process.stderr.partition("waiting for room")[2].splitlines()
+            return [line for line in told if " pieces  " in line]
+
+        wait_until(lambda: len(progress()) > 1, "it says how far it is", FULL_TIMEOUT_S)
+        self.assertNotIn("left", progress()[-1])
+
     def test_it_can_be_ended_while_it_waits(self):
         self.disk.fill(MIB)
         process = self.begin("--limit-down", "1M")
@@ -164,6 +175,7 @@ class Meddled(DiskCase):
         process = self.run_until_half()
         shutil.rmtree(self.part)
         self.assert_told(process, f"{CHANGED}|No such file")
+        self.assertEqual(leftovers(self.there), [])
         self.assert_next_is_right()
 
     @for_each(removed=remove, emptied=empty, garbage=lambda path: path.write_bytes(b"garbage\n" * 1000))

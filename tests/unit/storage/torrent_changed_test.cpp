@@ -85,6 +85,20 @@ TEST_F(TorrentChangedTest, DoesNotFinishWithAFileThatWasRemovedAfterItsLastPiece
   finish_with(all_but({40, 41, 42}));
 }
 
+TEST_F(TorrentChangedTest, LeavesNothingBehindWhenNothingOfItIsThere) {
+  for (const bool is_removed : {false, true}) {
+    {
+      const auto store = make_store();
+      open_indices(*store, share_.manifest);
+      if (is_removed) {
+        put_pieces(*store, share_, {0, 1});
+        fs::remove_all(in(".share.shoal-part"));
+      }
+    }
+    EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{}) << is_removed;
+  }
+}
+
 TEST_F(TorrentChangedTest, CutsOffWhatIsBehindTheEnd) {
   const auto store = make_store();
   open_indices(*store, share_.manifest);
