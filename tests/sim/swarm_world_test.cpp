@@ -27,30 +27,23 @@ TEST(SwarmWorld, EndsWithEveryByteAtEverybody) {
 
 // What is drawn has to matter, or the worlds show nothing.
 TEST(SwarmWorld, LiarsAreMetAndFaultsComeInTheMiddle) {
+  constexpr std::uint64_t kWorldsMax = 500;  // each of these happens in one of twenty at least
   const std::uint64_t first = fresh_seed();
-  int wrong_pieces = 0;
-  int convictions = 0;
-  int partitions = 0;
-  int partitions_felt = 0;
-  int tracker_kills = 0;
-  int tracker_kills_felt = 0;
-  constexpr int kEnough = 5;
-  const auto is_enough = [&] {
-    return wrong_pieces >= kEnough && convictions >= kEnough && partitions >= kEnough && tracker_kills >= kEnough;
+  SwarmRunResult met;
+  const auto is_everything_met = [&met] {
+    return met.wrong_pieces > 0 && met.convictions > 0 && met.partitions_felt > 0 && met.tracker_kills_felt > 0;
   };
-  for (std::uint64_t seed = first; seed < first + kWorlds && !is_enough(); ++seed) {
-    const SwarmPlan plan = draw_swarm_plan(seed);
-    const SwarmRunResult result = run_swarm_world(plan, {});
-    wrong_pieces += static_cast<int>(result.wrong_pieces);
-    convictions += static_cast<int>(result.convictions);
-    partitions += plan.partition_at ? 1 : 0;
-    partitions_felt += static_cast<int>(result.partitions_felt);
-    tracker_kills += plan.has_tracker() ? static_cast<int>(plan.tracker_kills.size()) : 0;
-    tracker_kills_felt += static_cast<int>(result.tracker_kills_felt);
+  for (std::uint64_t seed = first; seed < first + kWorldsMax && !is_everything_met(); ++seed) {
+    const SwarmRunResult result = run_swarm_world(draw_swarm_plan(seed), {});
+    met.wrong_pieces += result.wrong_pieces;
+    met.convictions += result.convictions;
+    met.partitions_felt += result.partitions_felt;
+    met.tracker_kills_felt += result.tracker_kills_felt;
   }
-  EXPECT_TRUE(is_enough()) << "from seed " << first;
-  EXPECT_GE(partitions_felt, 1) << "of " << partitions << " from seed " << first;
-  EXPECT_GE(tracker_kills_felt, 1) << "of " << tracker_kills << " from seed " << first;
+  EXPECT_GT(met.wrong_pieces, 0u) << "from seed " << first;
+  EXPECT_GT(met.convictions, 0u) << "from seed " << first;
+  EXPECT_GT(met.partitions_felt, 0u) << "from seed " << first;
+  EXPECT_GT(met.tracker_kills_felt, 0u) << "from seed " << first;
 }
 
 TEST(SwarmWorld, NoticesStoresThatAcceptUnverifiedPieces) {
