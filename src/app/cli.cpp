@@ -56,7 +56,7 @@ CLI::Validator number_in(double least, double most) {
     const bool is_in = CLI::detail::lexical_cast(text, number) && number >= least && number <= most;
     return is_in ? std::string() : fmt::format("{} is not a number from {} to {}", text, least, most);
   };
-  return CLI::Validator(check, fmt::format("FLOAT in [{} - {}]", least, most));
+  return CLI::Validator(check, "");
 }
 
 CLI::Validator port_number() {

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
+import sys
 import unittest
 
 from support import bencode
 from support.cases import expanded, for_each
-from support.course import some_bytes
+from support.course import Course, some_bytes
 from support.disks import as_nobody
 from support.events import events, wait_event
 from support.network import enter_fresh_network
@@ -19,11 +21,13 @@ from support.shoal import (
     NOTHING_FOUND,
     USAGE,
     WRONG_HASH,
+    at,
 )
 from support.verbs import MIB, VerbCase, finished, leftovers, peer_of
 
 NOBODY_HAS_IT = "magnet:?xt=urn:btih:" + "ab" * 20
 ONE_PIECE = {"name": "x", "length": 1, "piece length": 1 << 14, "pieces": b"x" * 20}
+WAITING = "waiting up to 600 s for somebody"
 UNHEARD_OF = ("--peer", "127.0.0.1:1")  # nobody listens there
 
 
@@ -45,6 +49,16 @@ class ErrorCase(VerbCase):
     def sharer(self, *arguments, content=some_bytes(MIB), name="disk.img"):
         path = self.write(name, content)
         return self.share(path, "--no-local", *arguments)
+
+    def course_tracker(self, is_peer_known=True):
+        """The address of one that is found; its peer has all of `course`."""
+        self.course = Course(self.root / "course", some_bytes(50_000), 10_000, owners=[["alice"]] * 5)
+        peer = self.shoal_peer(self.course, "alice")
+        self.peer_address = peer.wait_address()
+        if not is_peer_known:
+            self.course.set_address("alice", ("127.0.0.1", 1))
+        tracker = self.shoal_tracker(self.course, bind="0.0.0.0", discovery_port=9000)
+        return f"127.0.0.1:{tracker.wait_address()[1]}"
 
     def torrent(self, content, name="disk.img", piece_bytes=1 << 14):
         """A .torrent of a content, whether anybody has it or not."""
@@ -74,6 +88,21 @@ class NothingFound(ErrorCase):
         listed = self.verb("list", "--tracker", tracker.at)
         self.assert_exit(listed, NOTHING_FOUND)
 
+    def test_a_course_tracker_is_no_place_to_look_for_a_name(self):
+        tracker = self.course_tracker()
+        words = ["no Shoal tracker answered", f"a course tracker did, {tracker}", "shoal get --output FILE"]
+        self.assert_refused(NOTHING_FOUND, "disk.img", words=words)
+        self.assert_refused(NOTHING_FOUND, words=words, verb="list")
+
+    @for_each(
+        file=("nowhere.torrent", "no file nowhere.torrent"), path=("x/y.img", "no file x/y.img"),
+        name=("nowhere", "no share is called nowhere"),
+    )
+    def test_neither_a_file_nor_a_share(self, case):
+        what, word = case
+        self.share(self.write("disk.img", b"x"))
+        self.assert_refused(NOTHING_FOUND, what, words=[word, f"no share is called {what}", "disk.img"])
+
     def test_nobody_says_what_a_magnet_link_is(self):
         process = self.assert_refused(INCOMPLETE, NOBODY_HAS_IT, "--no-local", *UNHEARD_OF, "--patience", "0.5")
         for word in ("ab" * 20, "127.0.0.1:1", "refused"):
@@ -82,7 +111,7 @@ class NothingFound(ErrorCase):
     def test_nothing_selected(self):
         sharer = self.sharer()
         words = ["--select", "disk.img", "shoal inspect"]
-        self.assert_refused(NOTHING_FOUND, sharer.shared["magnet"], "--no-local", "--select", "*.zip", words=words)
+        self.assert_refused(USAGE, sharer.shared["magnet"], "--no-local", "--select", "*.zip", words=words)
 
 
 @expanded
@@ -107,8 +136,9 @@ class Usage(ErrorCase):
     @for_each(
         peer=("--peer", "nowhere"), tracker=("--tracker", "host:99999"), bind=("--bind", "1.2.3"),
         foreign_bind=("--bind", "192.0.2.7"), limit=("--limit-down", "fast"), zero=("--limit-up", "0"),
-        time=("--seed-for", "soon"), ratio=("--ratio", "-1"), patience=("--patience", "0"), port=("--port", "70000"),
-        unknown=("--fast",),
+        time=("--seed-for", "soon"), no_time=("--seed-for", "nan"), ratio=("--ratio", "-1"),
+        no_ratio=("--ratio", "nan"), patience=("--patience", "0"), endless=("--patience", "inf"),
+        port=("--port", "70000"), no_port=("--discovery-port", "x"), unknown=("--fast",),
     )
     def test_options(self, options):
         self.assert_refused(USAGE, NOBODY_HAS_IT, "--no-local", *options, words=[options[0]])
@@ -124,7 +154,49 @@ class Usage(ErrorCase):
         box = bencode.write_files(self.here / "box", {"a": b"a", "b": b"b"})
         sharer = self.share(box, "--no-local")
         what = (sharer.shared["magnet"], "--no-local", "--stdout")
-        self.assert_refused(DISK, *what, words=["box: only a share of one file"])
+        self.assert_refused(USAGE, *what, words=["box is a folder", "without --stdout"])
+        self.assert_refused(USAGE, *what, "--output", "box", words=["--stdout", "--output"])
+
+    def test_what_is_wrong_is_told_before_anybody_is_asked(self):
+        """By a search it would be told that nobody answers."""
+        for options in (("--limit-up", "fast"), ("--seed-for", "soon"), ("--output", "no/such/place")):
+            self.assert_refused(USAGE, "disk.img", *options, words=[options[0]])
+
+    def test_where_nobody_can_be_asked(self):
+        for verb in (("get", "disk.img"), ("get",), ("list",)):
+            self.assert_refused(USAGE, *verb[1:], "--bind", "192.0.2.7", words=["--bind 192.0.2.7"], verb=verb[0])
+        self.assert_refused(USAGE, "disk.img", "--no-local", words=["--no-local", "--tracker"])
+        self.assert_refused(USAGE, "--no-local", words=["--no-local", "--tracker"])
+
+    @for_each(ftp="ftp://127.0.0.1/x.torrent", udp="udp://127.0.0.1:80", file="FILE:///x.torrent")
+    def test_other_urls(self, url):
+        self.assert_refused(USAGE, url, words=[url, "only http:// and https://"])
+
+    def test_a_file_that_never_ends(self):
+        endless = self.there / "endless.torrent"
+        endless.symlink_to("/dev/zero")
+        with self.prefixed(["sh", "-c", 'ulimit -v 4000000; exec "$@"', "sh"]):
+            self.assert_refused(USAGE, endless, words=["endless.torrent"])
+            self.assert_refused(USAGE, "--token-file", "/dev/zero", words=["/dev/zero"], verb="tracker")
+
+    def test_a_port_that_is_taken(self):
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        port = taken.getsockname()[1]
+        options = ("--no-local", "--bind", "127.0.0.1", "--port", str(port))
+        self.assert_refused(USAGE, NOBODY_HAS_IT, *options, words=[f"127.0.0.1:{port}", "another --port"])
+
+    def test_commands_that_are_none(self):
+        for command in (("bogus",), ("bogus", "--json"), ("course", "bogus")):
+            name = " ".join(word for word in command if not word.startswith("-"))
+            self.assert_refused(USAGE, *command[1:], words=[f"shoal {name}: there is no such command"], verb=command[0])
+        self.assert_refused(USAGE, "--json", words=["subcommand is required"], verb="course")
+
+    def test_a_token_file_that_is_missing(self):
+        process = self.assert_refused(USAGE, "--token-file", "nowhere", words=["nowhere"], verb="tracker")
+        self.assertNotIn("course", process.stderr)
+        nothing = self.assert_refused(USAGE, "merge", words=["shoal course split"], verb="course")
+        self.assertIn("file.ini", nothing.stderr)
 
     def test_share_of_what_is_not_there(self):
         process = self.verb("share", "nowhere.img")
@@ -232,7 +304,55 @@ class Places(ErrorCase):
         self.got_in_the_end()
 
 
+class CourseTracker(ErrorCase):
+    """Nothing but a course tracker is there."""
+
+    REFUSED = (
+        ("--select", "*"), ("--sequential",), ("--seed",), ("--seed-for", "1s"), ("--ratio", "1"),
+        ("--limit-down", "500K"), ("--limit-up", "500K"), ("--patience", "5"), ("--port", "7001"),
+        ("--web-seed", "http://127.0.0.1:1/"),
+    )
+
+    def test_its_file_is_got(self):
+        self.course_tracker()
+        self.assert_refused(USAGE, words=["the only tracker here", "--output FILE"])
+        self.got("--output", "c.bin")
+        self.assertTrue((self.there / "c.bin").read_bytes() == self.course.content)
+
+    def test_what_it_cannot_do_is_refused(self):
+        self.course_tracker()
+        for options in self.REFUSED:
+            self.assert_refused(USAGE, "--output", "c.bin", *options, words=[options[0], "leave that out"])
+        self.assert_refused(USAGE, "--stdout", "--seed", words=["--stdout, --seed"])
+        self.assertEqual(list(self.there.iterdir()), [])
+
+    def test_peers_that_are_named_are_asked(self):
+        """The one that the tracker names is not there."""
+        self.course_tracker(is_peer_known=False)
+        self.got("--peer", at(self.peer_address), "--output", "c.bin")
+        self.assertTrue((self.there / "c.bin").read_bytes() == self.course.content)
+
+
 class Waiting(ErrorCase):
+    def test_how_long_it_waits_is_told(self):
+        """Without a terminal it has an end."""
+        link = self.get(NOBODY_HAS_IT, "--no-local", *UNHEARD_OF, "--json")
+        text = f"nobody who can say what {'ab' * 20} is is there at the moment; waiting up to 600 s for somebody"
+        wait_event(link, "note", text=text)
+        link.signal(signal.SIGINT)
+        self.assert_exit(link, INTERRUPTED)
+        self.assertEqual(finished(link)["message"], "interrupted before anything had arrived")
+        spawn = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))"
+        with self.prefixed([sys.executable, "-c", spawn]):
+            watched = self.get(NOBODY_HAS_IT, "--no-local", *UNHEARD_OF)
+        watched.wait_matching(lambda line: "at the moment; waiting for somebody" in line, "waiting")
+        self.assertIn("default: never on a terminal, else 600", " ".join(" ".join(self.help()).split()))
+
+    def help(self):
+        process = self.get("--help")
+        self.assert_exit(process, DONE)
+        return process.stdout
+
     def test_patience_is_for_those_who_have_nothing(self):
         content = some_bytes(MIB)
         torrent = self.torrent(content)
@@ -249,7 +369,7 @@ class Waiting(ErrorCase):
         wait_event(process, "piece", 4, status="verified")
         sharer.signal(signal.SIGKILL)
         sharer.wait()
-        wait_event(process, "note", text="nobody who has the rest is there at the moment; waiting for somebody")
+        wait_event(process, "note", text=f"nobody who has the rest is there at the moment; {WAITING}")
         self.share(disk)
         self.assert_exit(process, DONE)
         self.assertEqual(len(events(process, "manifest")), 1)
