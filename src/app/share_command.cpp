@@ -135,10 +135,10 @@ std::optional<PublishOptions> make_publish_options(const ShareOptions& options, 
 std::optional<Publication> publish_first(const ShareOptions& options, const Offer& offer,
                                          const PublishOptions& publishing, ExitCode& code) {
   const CommonOptions& common = options.swarm.common;
-  if (publishing.search.trackers.empty() &&
-      (options.swarm.no_local || (offer.torrent.is_private && !options.swarm.trackers.empty()))) {
-    return Publication{};
-  }
+  // Who made a torrent private and named its trackers wants it known there only (BEP 27).
+  const bool has_trackers = !options.swarm.trackers.empty() || !offer.torrent.tracker_tiers.empty();
+  const bool keeps_to_them = offer.torrent.is_private && has_trackers;
+  if (publishing.search.trackers.empty() && (options.swarm.no_local || keeps_to_them)) return Publication{};
   auto publication = publish(publishing, [&](roles::ShareSearch& search) { return run_search(options.swarm, search); });
   if (!publication) {
     code = fail(common, exit_code_of(publication.error().result), publication.error().message);

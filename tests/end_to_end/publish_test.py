@@ -230,6 +230,33 @@ class Links(TrackerCase):
                 self.assert_same(self.there / name, self.here / name)
 
 
+class Private(TrackerCase):
+    def private_torrent(self, **more):
+        content = self.disk.read_bytes()
+        info = {"length": len(content), "name": "disk.img", "piece length": 1 << 15, "private": 1}
+        torrent = bencode.encode({"info": info | {"pieces": bencode.piece_hashes(content, 1 << 15)}} | more)
+        return self.write("private.torrent", torrent)
+
+    def test_it_is_told_to_its_own_trackers_only(self):
+        """Where there is a tracker on this network, and where there is none."""
+        elsewhere = "http://127.0.0.1:9/announce"
+        torrent = self.private_torrent(announce=elsewhere)
+        for tracker in (self.tracker(), None):
+            sharer = self.share(torrent, "--data", self.disk)
+            self.assertNotIn("tracker", sharer.shared)
+            self.assertFalse(sharer.shared["is_tracker"])
+            self.assertEqual(link_of(sharer).get("tr"), [elsewhere])
+            if tracker:
+                self.assertEqual(self.shares(tracker), {})
+                self.end(tracker)
+            self.end(sharer, signal.SIGINT)
+
+    def test_one_without_trackers_is_for_this_network(self):
+        self.share(self.private_torrent(), "--data", self.disk)
+        self.got()
+        self.assert_same(self.there / "disk.img", self.disk)
+
+
 class Publishing(TrackerCase):
     """From an address that belongs to no local network."""
 
