@@ -94,13 +94,12 @@ std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) 
   return Offer{.torrent = std::move(*torrent), .root = std::move(root)};
 }
 
-// The address of this host that others on its network reach.
-base::Ipv4Address outward_address(base::Ipv4Address listening) {
-  if (!listening.is_any()) return listening;
-  for (const net::Interface& interface : net::local_interfaces()) {
-    if (!interface.is_loopback && !interface.is_internal) return interface.address;
-  }
-  return base::Ipv4Address::loopback();
+// The addresses of this host that others on its networks reach.
+std::vector<base::Ipv4Address> outward_addresses(base::Ipv4Address listening) {
+  if (!listening.is_any()) return {listening};
+  std::vector<base::Ipv4Address> addresses = net::outward_addresses(net::local_interfaces());
+  if (addresses.empty()) addresses.push_back(base::Ipv4Address::loopback());
+  return addresses;
 }
 
 // nothing: `code` says how it ended.
@@ -154,12 +153,14 @@ std::optional<Publication> publish_first(const ShareOptions& options, const Offe
 metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, const Publication& publication,
                              base::Endpoint listening) {
   metainfo::Magnet magnet{.info_hash = offer.torrent.info_hash, .name = offer.torrent.manifest.name};
-  if (publication.tracker) {
-    // A tracker on this host, ours or another's: the link is for other hosts.
-    const bool is_here = publication.tracker->address.is_loopback();
+  if (publication.tracker && publication.tracker->address.is_loopback()) {
+    // A tracker on this host, ours or another's: the link is for other hosts, whichever network they are on.
     const base::Ipv4Address bound = publication.own ? publication.own->listening().address : base::Ipv4Address{};
-    magnet.trackers.push_back(
-        announce_url({is_here ? outward_address(bound) : publication.tracker->address, publication.tracker->port}));
+    for (const base::Ipv4Address address : outward_addresses(bound)) {
+      magnet.trackers.push_back(announce_url({address, publication.tracker->port}));
+    }
+  } else if (publication.tracker) {
+    magnet.trackers.push_back(announce_url(*publication.tracker));
   }
   if (const auto urls = announce_urls(options.swarm)) {
     for (const std::string& url : *urls) {
@@ -171,7 +172,11 @@ metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, co
     magnet.trackers.insert(magnet.trackers.end(), tier.begin(), tier.end());
   }
   magnet.web_seeds = options.swarm.web_seeds;
-  if (!offer.torrent.is_private) magnet.peers.push_back({outward_address(listening.address), listening.port});
+  if (!offer.torrent.is_private) {
+    for (const base::Ipv4Address address : outward_addresses(listening.address)) {
+      magnet.peers.push_back({address, listening.port});
+    }
+  }
   return magnet;
 }
 

@@ -74,4 +74,15 @@ bool is_internal_name(std::string_view name) {
          name.find_first_not_of("0123456789abcdef", kDockerBridge.size()) == std::string_view::npos;
 }
 
+std::vector<base::Ipv4Address> outward_addresses(const std::vector<Interface>& interfaces) {
+  std::vector<base::Ipv4Address> addresses;
+  for (const bool has_broadcast : {true, false}) {
+    for (const Interface& interface : interfaces) {
+      if (interface.is_loopback || interface.is_internal || interface.broadcast.has_value() != has_broadcast) continue;
+      if (addresses.size() < kOutwardAddressesMax) addresses.push_back(interface.address);
+    }
+  }
+  return addresses;
+}
+
 }  // namespace shoal::net

@@ -1,6 +1,7 @@
 // The IPv4 interfaces of this host, for discovery on each of them. Called by the program once, before a run.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,5 +27,10 @@ struct Interface {
 [[nodiscard]] std::vector<base::Network> internal_networks();
 // Whether an interface of this name is internal.
 [[nodiscard]] bool is_internal_name(std::string_view name);
+
+inline constexpr std::size_t kOutwardAddressesMax = 4;
+// By which addresses others reach this host, at most kOutwardAddressesMax: those of networks with a broadcast first,
+// as tunnels lead to few. Never loopback, nothing internal.
+[[nodiscard]] std::vector<base::Ipv4Address> outward_addresses(const std::vector<Interface>& interfaces);
 
 }  // namespace shoal::net

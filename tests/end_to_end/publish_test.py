@@ -229,6 +229,24 @@ class Links(TrackerCase):
                 self.got(link, "--no-local")
                 self.assert_same(self.there / name, self.here / name)
 
+    def test_it_names_this_host_on_each_of_its_networks(self):
+        """A tunnel comes last: few are behind it."""
+        run("ip", "link", "add", "tunnel", "type", "veth", "peer", "name", "far-end")
+        self.addCleanup(run, "ip", "link", "delete", "tunnel")
+        run("ip", "address", "add", "10.8.0.2/32", "dev", "tunnel")
+        run("ip", "link", "set", "tunnel", "up")
+        lans = [Lan(self, network) for network in ("10.81.0", "10.82.0")]
+        sharer = self.share(self.disk)
+        here = [lan.here for lan in lans] + ["10.8.0.2"]
+        port = sharer.shared["address"].rpartition(":")[2]
+        self.assertEqual(link_of(sharer)["x.pe"], [f"{ip}:{port}" for ip in here])
+        self.assertEqual(link_of(sharer)["tr"], [f"http://{ip}:8000/announce" for ip in here])
+        for lan in lans:
+            with self.prefixed(lan.add_host().prefix):
+                output = f"at-{lan.here}"
+                self.got(sharer.shared["magnet"], "--no-local", "--output", output)
+                self.assert_same(self.there / output, self.disk)
+
 
 class Private(TrackerCase):
     def private_torrent(self, **more):

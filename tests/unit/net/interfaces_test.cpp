@@ -7,6 +7,14 @@
 namespace shoal::net {
 namespace {
 
+base::Ipv4Address address(std::string_view text) {
+  return base::Ipv4Address::parse(text).value();
+}
+
+Interface lan(std::string_view own) {
+  return {.name = "eth0", .address = address(own), .broadcast = base::Ipv4Address{address(own).value | 255}};
+}
+
 TEST(Interfaces, BridgesToContainersAndVirtualMachinesAreInternal) {
   for (const char* name : {"docker0",     "docker_gwbridge", "br-0123456789ab", "podman0",   "podman1",
                            "nerdctl0",    "virbr0",          "virbr1",          "lxcbr0",    "lxdbr0",
@@ -44,6 +52,24 @@ TEST(Interfaces, NetworksOfOtherHostsAreNot) {
                            ""}) {
     EXPECT_FALSE(is_internal_name(name)) << name;
   }
+}
+
+TEST(Interfaces, OthersReachThisHostAtTheAddressesOfItsNetworksFirst) {
+  const Interface loopback{.name = "lo", .address = base::Ipv4Address::loopback(), .is_loopback = true};
+  const Interface tunnel{.name = "tun0", .address = address("10.8.0.2")};
+  Interface docker = lan("172.17.0.1");
+  docker.is_internal = true;
+  EXPECT_EQ(outward_addresses({loopback, tunnel, docker, lan("192.168.1.5"), lan("10.9.0.5")}),
+            (std::vector{address("192.168.1.5"), address("10.9.0.5"), address("10.8.0.2")}));
+  EXPECT_TRUE(outward_addresses({loopback, docker}).empty());
+}
+
+TEST(Interfaces, AHostWithManyNetworksNamesAFew) {
+  std::vector<Interface> many(100, Interface{.name = "tun0", .address = address("10.8.0.2")});
+  many.push_back(lan("192.168.1.5"));
+  const std::vector<base::Ipv4Address> named = outward_addresses(many);
+  EXPECT_EQ(named.size(), kOutwardAddressesMax);
+  EXPECT_EQ(named.front(), address("192.168.1.5"));
 }
 
 TEST(Interfaces, AnAddressIsListedOnce) {
