@@ -20,9 +20,11 @@ std::expected<std::unique_ptr<OwnTracker>, std::string> OwnTracker::start(const 
   // Without its UDP side a tracker still does its work.
   (void)runner.open_tracker_socket(options.bind, listening->port);
   tracker->listening_ = *listening;
-  tracker->machine_ = roles::make_tracker_host(
-      {.name = options.name, .listening = *listening, .swarms = {.internal_networks = net::internal_networks()}},
-      nullptr, base::Rng(random_seed()));
+  tracker->machine_ = roles::make_tracker_host({.name = options.name,
+                                                .listening = *listening,
+                                                .local_networks = net::local_networks(net::local_interfaces()),
+                                                .swarms = {.internal_networks = net::internal_networks()}},
+                                               nullptr, base::Rng(random_seed()));
   tracker->thread_ = std::thread([&runner, machine = tracker->machine_.get()] { (void)runner.run(*machine); });
   return tracker;
 }

@@ -111,6 +111,7 @@ ExitCode run_tracker(const TrackerOptions& options) {
                  if (!options.course_share.empty()) host.course_share = options.course_share;
                  host.swarms.serves_unknown = !options.only_published;
                  host.swarms.internal_networks = net::internal_networks();
+                 host.local_networks = net::local_networks(net::local_interfaces());
                  fit(host, net::raise_open_files_limit());
                  return roles::make_tracker_host(std::move(host), configured.get(), base::Rng(random_seed()));
                });

@@ -60,6 +60,16 @@ std::vector<base::Network> internal_networks() {
   return networks;
 }
 
+std::vector<base::Network> local_networks(const std::vector<Interface>& interfaces) {
+  constexpr std::uint8_t kBitsMin = 8;
+  std::vector<base::Network> networks;
+  for (const Interface& interface : interfaces) {
+    const bool is_network = interface.prefix_bits >= kBitsMin && interface.prefix_bits < 32;
+    if (is_network && !interface.is_loopback) networks.push_back({interface.address, interface.prefix_bits});
+  }
+  return networks;
+}
+
 // By the names that Docker, Podman, libvirt, LXC, Incus, VirtualBox, VMware and the networks of Kubernetes give to
 // their bridges: the kernel knows no such kind.
 bool is_internal_name(std::string_view name) {

@@ -25,6 +25,9 @@ struct Interface {
 [[nodiscard]] std::vector<Interface> local_interfaces();
 // The networks behind the internal ones.
 [[nodiscard]] std::vector<base::Network> internal_networks();
+// The networks that this host is in with others, whatever addresses they have. A network of one address is none, nor is
+// one that so many share that they do not know each other.
+[[nodiscard]] std::vector<base::Network> local_networks(const std::vector<Interface>& interfaces);
 // Whether an interface of this name is internal.
 [[nodiscard]] bool is_internal_name(std::string_view name);
 

@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
@@ -49,8 +50,9 @@ struct TrackerHostOptions {
   base::Duration message_timeout = std::chrono::seconds(10);
   base::Duration probe_validity = std::chrono::seconds(2);
   base::Duration probe_timeout = std::chrono::milliseconds(300);
-  std::optional<std::string> course_share;  // a share's name
-  std::string token;                        // for publishing from elsewhere; empty: local network only
+  std::optional<std::string> course_share;         // a share's name
+  std::string token;                               // for publishing from elsewhere; empty: local network only
+  std::vector<base::Network> local_networks = {};  // of this host: publishing from there is local, too
   tracker::SwarmsOptions swarms;
   base::Bytes saved_shares;  // of an earlier run
   base::Bytes saved_swarms;

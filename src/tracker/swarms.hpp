@@ -3,12 +3,11 @@
 //
 // Always holds: at most kSwarmsMax swarms, kPeersPerSwarmMax peers in each, kPeersMax and kHeldBytesInAllMax in all;
 // the longest silent go first, published swarms never; of one address at most kPortsPerAddressMax peers are in a swarm:
-// more push out each other and nobody else; a peer is known by its address and port, and moves with its peer
-// id and key; addresses given by an asker (`ip=`, `ipv6=`) are believed only of an asker of the local network; nobody
-// is handed himself or an address he cannot reach (what stands for this host becomes the address the asker reached it
-// at; local addresses are for askers of the local network); seeds are not handed to seeds once
-// these have begun. What an announce costs does
-// not grow with the swarm.
+// more push out each other and nobody else; a peer is known by its address and port, and moves with its peer id and
+// key; addresses given by an asker (`ip=`, `ipv6=`) are believed only of an asker of the local network; nobody is
+// handed himself or an address he cannot reach (what stands for this host becomes the address the asker reached it at;
+// local addresses are for askers of the local network); seeds are not handed to seeds once these have begun. What an
+// announce costs does not grow with the swarm.
 #pragma once
 
 #include <cstdint>

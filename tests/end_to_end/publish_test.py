@@ -303,6 +303,14 @@ class Publishing(TrackerCase):
         self.refused(tracker, "--token-file", self.token)
         self.assertEqual(self.ask(tracker, "/shares/disk.img.torrent", "DELETE")[0], 403)
 
+    def test_a_network_of_public_addresses_is_local_to_its_hosts(self):
+        lan = Lan(self, "198.51.100")
+        tracker = self.tracker()
+        with self.prefixed(lan.add_host().prefix):
+            sharer = self.share(self.disk)
+        self.assertEqual(sharer.shared["tracker"], f"{lan.here}:8000")
+        self.assertEqual(list(self.shares(tracker)), ["disk.img"])
+
     def test_a_token_file_has_to_be_there(self):
         for verb in (("tracker",), ("share", self.disk)):
             process = self.verb(*verb, "--token-file", "nowhere")

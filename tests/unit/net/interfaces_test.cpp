@@ -72,6 +72,17 @@ TEST(Interfaces, AHostWithManyNetworksNamesAFew) {
   EXPECT_EQ(named.front(), address("192.168.1.5"));
 }
 
+TEST(Interfaces, WhoHasAnAddressOfANetworkOfThisHostIsLocalWhateverTheAddressIs) {
+  const Interface loopback{.name = "lo", .address = address("203.0.113.5"), .prefix_bits = 24, .is_loopback = true};
+  const Interface tunnel{.name = "tun0", .address = address("198.51.100.1"), .prefix_bits = 32};
+  const Interface everybody{.name = "ppp0", .address = address("198.51.100.2"), .prefix_bits = 0};
+  const Interface campus{.name = "eth0", .address = address("131.159.20.7"), .prefix_bits = 22};
+  const std::vector<base::Network> networks = local_networks({loopback, tunnel, everybody, campus});
+  ASSERT_EQ(networks.size(), 1u);
+  EXPECT_TRUE(networks[0].contains(address("131.159.23.255")));
+  EXPECT_FALSE(networks[0].contains(address("131.159.24.0")));
+}
+
 TEST(Interfaces, AnAddressIsListedOnce) {
   const std::vector<Interface> all = local_interfaces();
   for (const Interface& one : all) {

@@ -17,6 +17,7 @@ using wire::HttpResponse;
 constexpr Ipv4Address kUs{0xc0a80001};
 constexpr Asker kNeighbour{{0xc0a80002}, kUs};
 constexpr Asker kStranger{{0x08080808}, kUs};
+constexpr base::Network kCampus{{0x839f1407}, 22};  // 131.159.20.7: local there, whatever the addresses are
 
 struct Tracker {
   explicit Tracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
@@ -39,7 +40,8 @@ struct Tracker {
 
   Swarms swarms;
   ShareList shares;
-  HttpAnswers answers{{.tracker_name = "t", .token = "secret", .port = 8000}, swarms, shares};
+  HttpAnswers answers{
+      {.tracker_name = "t", .token = "secret", .port = 8000, .local_networks = {kCampus}}, swarms, shares};
   base::Instant now{};
 };
 
@@ -95,6 +97,12 @@ TEST(HttpAnswers, AStrangerPublishesWithTheTokenOnly) {
   const HttpRequest request{.method = "PUT", .path = "/shares/disk.img.torrent", .body_bytes = 100};
   EXPECT_FALSE(tracker.answers.wants_body(request, kStranger)) << "nobody fills our memory without leave";
   EXPECT_TRUE(tracker.answers.wants_body(request, kNeighbour));
+}
+
+TEST(HttpAnswers, WhoIsInANetworkOfThisHostIsNoStranger) {
+  Tracker tracker;
+  EXPECT_EQ(tracker.put("disk.img", torrent_file("disk.img"), {{0x839f17ff}, kCampus.address}).status, 201);
+  EXPECT_EQ(tracker.put("b", torrent_file("b"), {{0x839f1800}, kCampus.address}).status, 401) << "the next network";
 }
 
 TEST(HttpAnswers, APageOfTheInternetPublishesNothingThroughABrowserHere) {
