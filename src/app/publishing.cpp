@@ -63,17 +63,18 @@ ShareKeeper::~ShareKeeper() {
 void ShareKeeper::keep() {
   const RunSearch run_search = [this](roles::ShareSearch& search) { return run(search); };
   base::Duration wait = kWaitFirst;
-  bool has_moved = false;
+  bool was_gone = false;  // from then on the share's own host may not know what to announce where, and when
   while (true) {
     roles::ShareWatch watch({.tracker = *publication_.tracker,
                              .info_hash = options_.info_hash,
                              .wait_max = wait,
-                             .announces = has_moved,
+                             .announces = was_gone,
                              .peer_id = options_.peer_id,
                              .port = options_.port},
                             base::Rng(random_seed()));
     const seam::Finish gone = run(watch);
     if (gone.result == seam::Finish::Result::interrupted) return;
+    was_gone = true;
     auto again = publish(options_.publish, run_search);
     if (!again || !again->tracker) {
       // The old one is watched on: it may come back.
@@ -81,7 +82,6 @@ void ShareKeeper::keep() {
       continue;
     }
     wait = kWaitFirst;
-    has_moved = true;
     publication_ = std::move(*again);
     tell(fmt::format("{}; {}", gone.message,
                      publication_.own ? "this host is the tracker now"
