@@ -43,6 +43,7 @@ void check_layout(const Manifest& manifest) {
     check_path(file.path);
     if (!file.link_target.empty()) check_path(file.link_target);
     SHOAL_CHECK(file.offset_bytes == offset && (file.link_target.empty() || file.size_bytes == 0));
+    SHOAL_CHECK(!file.modified_s || (*file.modified_s >= 0 && *file.modified_s <= kModifiedMax));
     offset += file.size_bytes;
   }
   SHOAL_CHECK(offset == layout.total_bytes);
