@@ -105,16 +105,13 @@ class Announcer::Impl {
     if (is_stopping_) return;
     is_stopping_ = true;
     stop_ends_ = now + kStopPatience;
+    completed_ends_ = now + kCompletedPatience;
     for (Tier& tier : tiers_) {
       tier.next_at.reset();
       tier.awaited.reset();
     }
-    for (Tracker& tracker : trackers_) {
-      const bool is_hearing = tracker.link.is_under_way() && tracker.link.may_have_been_heard() &&
-                              !tracker.link.is_silent() && tracker.asked_event == AnnounceEvent::started;
-      tracker.link.cancel();
-      drain(tracker);
-      if (tracker.has_heard_started || is_hearing) announce(tracker, AnnounceEvent::stopped, now);
+    for (std::size_t index = 0; index < trackers_.size(); ++index) {
+      if (!is_to_hear_completed(index)) say_stopped(trackers_[index], now);
     }
     end_when_stopped();
   }
@@ -144,6 +141,11 @@ class Announcer::Impl {
       if (tier.next_at && now >= *tier.next_at) ask_next(tier, now);
     }
     settle(now);
+    if (is_stopping_ && now >= completed_ends_) {
+      for (Tracker& tracker : trackers_) {
+        if (tracker.link.is_under_way() && tracker.asked_event != AnnounceEvent::stopped) say_stopped(tracker, now);
+      }
+    }
     if (is_stopping_ && !is_stopped_ && now >= stop_ends_) {
       for (Tracker& tracker : trackers_) {
         tracker.link.cancel();
@@ -160,7 +162,7 @@ class Announcer::Impl {
     };
     for (const Tracker& tracker : trackers_) at(tracker.link.next_deadline());
     for (const Tier& tier : tiers_) at(tier.next_at);
-    if (is_stopping_ && !is_stopped_) at(stop_ends_);
+    if (is_stopping_ && !is_stopped_) at(is_completed_awaited() ? completed_ends_ : stop_ends_);
     return next;
   }
 
@@ -238,6 +240,40 @@ class Announcer::Impl {
     announce(tracker, AnnounceEvent::completed, now);
   }
 
+  // Something is under way there, and "completed" is it or has to come after it. A `get` ends when it is complete: what
+  // it says last must not cut off that it got everything.
+  [[nodiscard]] bool is_to_hear_completed(std::size_t index) const {
+    const Tracker& tracker = trackers_[index];
+    const bool is_owed = is_complete_ && !tracker.knows_we_are_complete &&
+                         (tracker.asked_event == AnnounceEvent::completed || !tracker.asked_when_complete);
+    return is_owed && tiers_[tracker.tier].order.front() == index && tracker.link.is_under_way() &&
+           !tracker.link.is_silent();
+  }
+
+  [[nodiscard]] bool is_completed_awaited() const {
+    return std::ranges::any_of(trackers_, [](const Tracker& tracker) {
+      return tracker.link.is_under_way() && tracker.asked_event != AnnounceEvent::stopped;
+    });
+  }
+
+  // While stopping, what was under way came to its end.
+  void on_last_but_one(Tracker& tracker, Instant now) {
+    if (tracker.asked_event == AnnounceEvent::stopped) return;
+    if (tracker.asked_event != AnnounceEvent::completed && next_event(tracker) == AnnounceEvent::completed) {
+      announce(tracker, AnnounceEvent::completed, now);
+    } else {
+      say_stopped(tracker, now);
+    }
+  }
+
+  void say_stopped(Tracker& tracker, Instant now) {
+    const bool is_hearing = tracker.link.is_under_way() && tracker.link.may_have_been_heard() &&
+                            !tracker.link.is_silent() && tracker.asked_event == AnnounceEvent::started;
+    tracker.link.cancel();
+    drain(tracker);
+    if (tracker.has_heard_started || is_hearing) announce(tracker, AnnounceEvent::stopped, now);
+  }
+
   void announce(Tracker& tracker, AnnounceEvent event, Instant now) {
     tracker.asked_at = now;
     tracker.asked_event = event;
@@ -284,7 +320,10 @@ class Announcer::Impl {
 
   void on_answered(std::size_t index, wire::AnnounceReply& reply, Instant now) {
     Tracker& tracker = trackers_[index];
-    if (is_stopping_) return;
+    if (is_stopping_) {
+      tracker.has_heard_started = true;
+      return on_last_but_one(tracker, now);
+    }
     if (!tracker.status.is_working) trace(tracker, seam::TrackerTrace::What::chosen, "answered");
     tracker.status.is_working = true;
     tracker.status.trouble.clear();
@@ -317,7 +356,7 @@ class Announcer::Impl {
 
   void on_failed(std::size_t index, const std::string& reason, Instant now) {
     Tracker& tracker = trackers_[index];
-    if (is_stopping_) return;
+    if (is_stopping_) return on_last_but_one(tracker, now);
     fail(tracker, reason, now);
     Tier& tier = tiers_[tracker.tier];
     if (tier.awaited == index || !tier.next_at) ask_next(tier, now);
@@ -397,6 +436,7 @@ class Announcer::Impl {
   bool is_stopped_ = false;
   bool is_socket_open_ = false;
   Instant stop_ends_{};
+  Instant completed_ends_{};  // while stopping
   std::vector<Tracker> trackers_;
   std::vector<Tier> tiers_;
   std::vector<Endpoint> peers_;

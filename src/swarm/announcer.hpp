@@ -8,8 +8,9 @@
 // minute.
 //
 // Always holds: one announce per tracker at a time; "started" comes first, "completed" once, to the tracker in front of
-// each tier, "stopped" at the end, to all that heard "started"; stop() ends within kStopPatience; of one answer at most
-// wire::kAnnouncePeersMax peers are taken, and 127.x only from a tracker on this host.
+// each tier, "stopped" at the end, to all that heard "started"; stop() lets a "completed" that is owed go out first,
+// and ends within kStopPatience; of one answer at most wire::kAnnouncePeersMax peers are taken, and 127.x only from a
+// tracker on this host.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +34,7 @@ inline constexpr base::Duration kRetryFirst = std::chrono::seconds(5);
 inline constexpr base::Duration kRetryMax = std::chrono::minutes(30);
 inline constexpr base::Duration kSlowTracker = std::chrono::seconds(15);  // also the limit of an HTTP announce
 inline constexpr base::Duration kStopPatience = std::chrono::seconds(3);
+inline constexpr base::Duration kCompletedPatience = kStopPatience / 2;  // of it, for "completed" before "stopped"
 // What a tracker may ask of us, and what holds when it asks for nothing.
 inline constexpr base::Duration kIntervalMin = std::chrono::seconds(30);
 inline constexpr base::Duration kIntervalMax = std::chrono::hours(2);

@@ -112,7 +112,7 @@ TEST(SwarmHostFind, TellsTrackersWhatItHasWhileItIsGettingIt) {
   auto options = download_from(getter, shared, {seed.listening()});
   options.tracker_tiers = {{"http://tracker/announce"}};
   boot(getter, std::move(options));
-  world.run_for(60s);
+  world.run_for(61s);
   ASSERT_GE(tracker.requests.size(), 3u);
   EXPECT_NE(tracker.requests.back().held, "");
 }

@@ -47,6 +47,7 @@ class SwarmWorld {
 
     void boot(std::unique_ptr<seam::Machine> machine) {
       machine_ = std::move(machine);
+      open_fetches_.clear();
       machine_->start(world_.now_);
       carry_out();
     }
@@ -304,17 +305,22 @@ class SwarmWorld {
     }
     void on(seam::Fetch& fetch) {
       ++fetches_;
-      const auto answer = world_.on_fetch ? world_.on_fetch(fetch) : std::nullopt;
-      world_.after(kDelay, [this, machine = machine_.get(), id = fetch.fetch, answer] {
-        if (machine_.get() != machine || !is_running()) return;
-        if (answer) {
-          feed(seam::Fetched{id, answer->first, answer->second});
-        } else {
-          feed(seam::FetchFailed{id, "nobody is there"});
-        }
+      EXPECT_TRUE(open_fetches_.insert(fetch.fetch).second);
+      // What is cancelled in the meantime was never asked.
+      world_.after(kDelay, [this, machine = machine_.get(), fetch] {
+        if (machine_.get() != machine || !is_running() || !open_fetches_.contains(fetch.fetch)) return;
+        const auto answer = world_.on_fetch ? world_.on_fetch(fetch) : std::nullopt;
+        world_.after(kDelay, [this, machine, id = fetch.fetch, answer] {
+          if (machine_.get() != machine || !is_running() || open_fetches_.erase(id) == 0) return;
+          if (answer) {
+            feed(seam::Fetched{id, answer->first, answer->second});
+          } else {
+            feed(seam::FetchFailed{id, "nobody is there"});
+          }
+        });
       });
     }
-    void on(seam::CancelFetch&) {}
+    void on(seam::CancelFetch& cancel) { open_fetches_.erase(cancel.fetch); }
     void on(seam::Resolve& resolve) {
       later([this, id = resolve.resolve] { feed(seam::NameResolved{id, {}}); });
     }
@@ -342,6 +348,7 @@ class SwarmWorld {
     std::uint64_t sent_bytes_ = 0;
     std::uint64_t payload_bytes_ = 0;
     std::uint64_t fetches_ = 0;
+    std::set<seam::FetchId> open_fetches_;
     std::vector<seam::Trace> traces_;
     std::optional<seam::Finish> finish_;
     std::unique_ptr<seam::Machine> machine_;  // before the pool goes

@@ -280,6 +280,52 @@ TEST_F(AnnouncerTest, StopsWithinItsPatience) {
   EXPECT_FALSE(announcer_->next_deadline());
 }
 
+// A `get` stops in the moment in which it is complete.
+TEST_F(AnnouncerTest, SaysCompletedBeforeStopped) {
+  start({{"http://a/"}});
+  answer("http://a/");
+  complete();
+  stop();
+  EXPECT_EQ(last_request("http://a/").event, kCompleted);
+  answer("http://a/");
+  EXPECT_EQ(last_request("http://a/").event, kStopped);
+  EXPECT_FALSE(announcer_->is_stopped());
+  answer("http://a/");
+  EXPECT_TRUE(announcer_->is_stopped());
+}
+
+TEST_F(AnnouncerTest, SaysCompletedAtTheEndAfterWhatItWasSayingWhenItCompleted) {
+  start({{"http://a/"}, {"http://b/"}});
+  answer("http://b/", {.interval_s = 60});
+  pass(60s);
+  EXPECT_EQ(last_request("http://a/").event, kStarted);
+  EXPECT_EQ(last_request("http://b/").event, kNone);
+  complete();
+  stop();
+  for (const std::string tracker : {"http://a/", "http://b/"}) {
+    EXPECT_NE(last_request(tracker).event, kStopped);
+    answer(tracker);
+    EXPECT_EQ(last_request(tracker).event, kCompleted);
+    fail(tracker);
+    EXPECT_EQ(last_request(tracker).event, kStopped) << "it may have been heard";
+    answer(tracker);
+  }
+  EXPECT_TRUE(announcer_->is_stopped());
+}
+
+TEST_F(AnnouncerTest, SaysStoppedToATrackerThatDoesNotAnswerToCompleted) {
+  start({{"http://a/"}});
+  answer("http://a/");
+  complete();
+  stop();
+  pass(kCompletedPatience);
+  EXPECT_EQ(last_request("http://a/").event, kStopped);
+  EXPECT_FALSE(announcer_->is_stopped());
+  pass(kStopPatience - kCompletedPatience);
+  EXPECT_TRUE(announcer_->is_stopped());
+  EXPECT_TRUE(asked().empty());
+}
+
 TEST_F(AnnouncerTest, StopsAtOnceWhenNobodyHeardOfUs) {
   start({{"http://a/"}, {"udp://tracker.example:1"}});
   fail("http://a/");
