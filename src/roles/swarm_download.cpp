@@ -27,6 +27,12 @@ swarm::PickerOptions picker_options(const SwarmDownload::Parts& parts) {
           .is_sequential = parts.context.options.is_sequential};
 }
 
+// Its address, whatever port it comes from. On this host that is everybody's.
+swarm::OriginId origin_of(Endpoint remote) {
+  const std::uint64_t port = remote.address.is_loopback() ? remote.port : 0;
+  return swarm::OriginId((std::uint64_t{remote.address.value} << 16) | port);
+}
+
 }  // namespace
 
 SwarmDownload::SwarmDownload(Parts parts, base::Rng rng, Instant now)
@@ -59,7 +65,8 @@ void SwarmDownload::add(SwarmLink& link, Instant now) {
   SHOAL_CHECK(!link.is_source);
   link.is_source = true;
   const bool is_course = link.course != nullptr;
-  picker_.add_source(link.source, is_course ? swarm::SourceKind::whole_pieces : swarm::SourceKind::blocks);
+  picker_.add_source(link.source, is_course ? swarm::SourceKind::whole_pieces : swarm::SourceKind::blocks,
+                     origin_of(link.remote));
   if (is_course) {
     // It never says what it has; what it has not got it denies.
     picker_.on_has_set(link.source, base::Bitfield(manifest_.piece_count(), true));
@@ -167,6 +174,7 @@ void SwarmDownload::settle(Instant now) {
     ask(*link, now);
   }
   ask_web_seeds(now);
+  obey_picker(now);
 }
 
 void SwarmDownload::ask(SwarmLink& link, Instant now) {
@@ -226,7 +234,7 @@ void SwarmDownload::ask_web_seeds(Instant now) {
 void SwarmDownload::arrive(SourceId source, swarm::RunArrived&& arrived, Endpoint from, Instant now) {
   if (is_stopped_) return;
   const auto useful = picker_.on_arrived(source, arrived.part);
-  cancel_doubles(now);
+  obey_picker(now);
   if (!useful) {
     tell_piece(What::dropped, arrived.part.piece, from, arrived.part.size_bytes);
     return;
@@ -243,7 +251,9 @@ void SwarmDownload::arrive(SourceId source, swarm::RunArrived&& arrived, Endpoin
   if (picker_.is_whole(piece)) writes_.complete(piece, context_.actions);
 }
 
-void SwarmDownload::cancel_doubles(Instant now) {
+// What it decided about others while it chose for one.
+void SwarmDownload::obey_picker(Instant now) {
+  for (const PieceIndex piece : picker_.take_thrown_away()) writes_.abandon(piece, context_.actions);
   for (const swarm::Picker::Cancelled& cancelled : picker_.take_cancelled()) {
     SwarmLink* link = context_.links.find(cancelled.source);
     if (link != nullptr && link->peer) {

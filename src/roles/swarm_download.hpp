@@ -116,7 +116,7 @@ class SwarmDownload {
   void note_answered(SwarmLink& link, std::uint64_t bytes);
   void update_interest(SwarmLink& link, base::Instant now);
   void arrive(swarm::SourceId source, swarm::RunArrived&& arrived, base::Endpoint from, base::Instant now);
-  void cancel_doubles(base::Instant now);
+  void obey_picker(base::Instant now);
   void on_verified(seam::WriteId write, base::Instant now);
   void on_mismatched(seam::WriteId write, base::Instant now);
   void convict(swarm::SourceId source, base::PieceIndex piece);

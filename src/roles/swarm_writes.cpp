@@ -62,6 +62,15 @@ std::vector<base::PieceIndex> SwarmWrites::give_up() {
   return pieces;
 }
 
+void SwarmWrites::abandon(base::PieceIndex piece, seam::Actions& actions) {
+  const auto found = write_of_.find(piece);
+  if (found == write_of_.end()) return;
+  const seam::WriteId id = found->second;
+  SHOAL_CHECK(!writes_.at(id).is_whole);
+  actions.emplace_back(seam::AbandonPiece{id});
+  static_cast<void>(take_ended(id));
+}
+
 void SwarmWrites::abandon(seam::Actions& actions) {
   std::vector<seam::WriteId> half;
   for (const auto& [id, write] : writes_) {

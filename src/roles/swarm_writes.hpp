@@ -40,6 +40,8 @@ class SwarmWrites {
   [[nodiscard]] std::optional<Ended> take_ended(seam::WriteId write);
   // The store takes nothing more: gives the pieces under way.
   [[nodiscard]] std::vector<base::PieceIndex> give_up();
+  // What is stored of the piece is of no use: it will begin anew.
+  void abandon(base::PieceIndex piece, seam::Actions& actions);
   // Nothing half-written is to stay.
   void abandon(seam::Actions& actions);
   [[nodiscard]] bool is_idle() const { return writes_.empty(); }

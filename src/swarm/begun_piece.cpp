@@ -106,16 +106,20 @@ std::uint32_t BegunPiece::release(BlockSpan span, SourceId holder) {
   return released;
 }
 
-std::optional<SourceId> BegunPiece::arrive(std::uint32_t block, SourceId giver) {
-  SHOAL_CHECK(is_held(block, giver));
+std::optional<SourceId> BegunPiece::arrive(std::uint32_t block, Giver giver) {
+  SHOAL_CHECK(is_held(block, giver.source));
   Block& state = blocks_[block];
   std::optional<SourceId> other;
-  if (state.holder_count == 2) other = state.holders[0] == giver ? state.holders[1] : state.holders[0];
+  if (state.holder_count == 2) other = state.holders[0] == giver.source ? state.holders[1] : state.holders[0];
   state.holder_count = 0;
   state.is_here = true;
   ++here_;
-  if (std::find(givers_.begin(), givers_.end(), giver) == givers_.end()) givers_.push_back(giver);
+  if (!has_given(giver.source)) givers_.push_back(giver);
   return other;
+}
+
+bool BegunPiece::has_given(SourceId source) const {
+  return std::ranges::find(givers_, source, &Giver::source) != givers_.end();
 }
 
 // The givers stay: what they gave may be among what is stored again.

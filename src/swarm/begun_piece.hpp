@@ -23,6 +23,13 @@ struct BlockSpan {
   [[nodiscard]] std::uint32_t end() const { return first + count; }
 };
 
+// Whose bytes are in a piece. The source may be gone.
+struct Giver {
+  SourceId source;
+  OriginId origin;
+  friend bool operator==(const Giver&, const Giver&) = default;
+};
+
 class BegunPiece {
  public:
   BegunPiece(base::PieceIndex piece, std::uint32_t size_bytes);
@@ -54,15 +61,19 @@ class BegunPiece {
   // Gives how many it held.
   std::uint32_t release(BlockSpan span, SourceId holder);
   // `giver` holds it. Gives who else does not any more.
-  std::optional<SourceId> arrive(std::uint32_t block, SourceId giver);
+  std::optional<SourceId> arrive(std::uint32_t block, Giver giver);
   // What is here is open again; what is asked for stays.
   void lose();
 
-  // Nobody else should be asked for it: a suspect gives it alone.
+  // Nobody else should be asked for it, as long as it is not taken away: a suspect gives it alone.
   [[nodiscard]] std::optional<SourceId> owner() const { return owner_; }
   void set_owner(std::optional<SourceId> owner) { owner_ = owner; }
-  [[nodiscard]] const std::vector<SourceId>& givers() const { return givers_; }
-  // How often it was wrong before.
+  [[nodiscard]] const std::vector<Giver>& givers() const { return givers_; }
+  [[nodiscard]] bool has_given(SourceId source) const;
+  // When somebody was asked for some of it last.
+  [[nodiscard]] base::Instant asked_at() const { return asked_at_; }
+  void set_asked_at(base::Instant now) { asked_at_ = now; }
+  // How often it was wrong, or taken from one who did not finish it, before.
   [[nodiscard]] std::uint32_t failures() const { return failures_; }
   void set_failures(std::uint32_t failures) { failures_ = failures; }
   // A convicted source gave of it: when it fails, that is why.
@@ -93,7 +104,8 @@ class BegunPiece {
   std::uint32_t open_from_ = 0;  // no block before it is open
   std::uint32_t here_ = 0;
   std::optional<SourceId> owner_;
-  std::vector<SourceId> givers_;
+  std::vector<Giver> givers_;
+  base::Instant asked_at_{};
   std::uint32_t failures_ = 0;
   bool is_spoiled_ = false;
   bool is_listed_ = false;

@@ -45,10 +45,12 @@ BegunPiece* Picker::Impl::find_begun(base::PieceIndex piece) {
 
 // --- Sources and what they have ---
 
-void Picker::Impl::add_source(SourceId id, SourceKind kind) {
+void Picker::Impl::add_source(SourceId id, SourceKind kind, OriginId origin) {
+  constexpr std::uint64_t itself = std::uint64_t{1} << 63;
   const auto [place, is_new] = sources_.try_emplace(id);
-  SHOAL_CHECK(is_new);
+  SHOAL_CHECK(is_new && origin.value < itself);
   place->second.kind = kind;
+  place->second.origin = origin.value != 0 ? origin : OriginId(itself | id.value);
   place->second.has = base::Bitfield(piece_count_);
 }
 
@@ -57,10 +59,7 @@ void Picker::Impl::remove_source(SourceId id) {
   if (!source) return;
   release_all(id, *source);
   drop_pieces_of(*source);
-  suspects_.forget(id);
-  for (auto& [piece, begun] : begun_) {
-    if (begun.owner() == id) begun.set_owner(std::nullopt);
-  }
+  leave_pieces_of(id);
   std::erase_if(cancelled_, [id](const Cancelled& cancelled) { return cancelled.source == id; });
   std::erase(heard_, id);
   sources_.erase(id);
@@ -137,6 +136,8 @@ void Picker::Impl::on_denied(SourceId id, base::PieceIndex piece) {
   release(id, *source, {piece, 0, size_of(piece)});
   source->let_downs = 0;
   source->paused_until = {};
+  BegunPiece* begun = find_begun(piece);
+  if (begun && begun->owner() == id && !begun->is_whole()) throw_away(*begun);
 }
 
 void Picker::Impl::on_rate(SourceId id, double rate_bytes_per_s) {
@@ -170,8 +171,6 @@ std::uint32_t Picker::Impl::release(SourceId id, PickerSource& source, const Run
   const std::uint32_t released = begun->release(begun->span_of(run), id);
   if (released == 0) return 0;
   take_off(source, run.piece, released);
-  // It may be choked for long: others can go on with the piece.
-  if (begun->owner() == id) begun->set_owner(std::nullopt);
   settle(*begun);
   return released;
 }
@@ -195,7 +194,7 @@ std::optional<Run> Picker::Impl::on_arrived(SourceId id, const Run& part) {
   const BlockSpan span = begun->span_of(part);
   const BlockSpan useful = begun->longest_held(span, id);
   for (std::uint32_t block = useful.first; block < useful.end(); ++block) {
-    const auto other = begun->arrive(block, id);
+    const auto other = begun->arrive(block, {id, source->origin});
     if (other) cancel(*other, *begun, block);
   }
   // What else it holds there is cut off by what another brought: it came in vain.
@@ -235,6 +234,24 @@ void Picker::Impl::cancel_all(BegunPiece& begun) {
       cancel(holder, begun, block);
     }
   }
+}
+
+void Picker::Impl::throw_away(BegunPiece& begun) {
+  cancel_all(begun);
+  thrown_away_.push_back(begun.piece());
+  make_fresh(begun.piece());
+}
+
+// Pieces that it was to give alone, because it is or was a suspect, and has not finished. Where nobody else has the
+// piece they stay: somebody who can never stay for long enough to give a whole one gets there nevertheless.
+void Picker::Impl::leave_pieces_of(SourceId id) {
+  std::vector<base::PieceIndex> useless;
+  for (auto& [piece, begun] : begun_) {
+    if (begun.owner() != id) continue;
+    begun.set_owner(std::nullopt);
+    if (!begun.is_whole() && sources_of(piece) > 0) useless.push_back(piece);
+  }
+  for (const base::PieceIndex piece : useless) throw_away(*find_begun(piece));
 }
 
 // --- Pieces ---
@@ -281,7 +298,7 @@ void Picker::Impl::on_verified(base::PieceIndex piece) {
   failures_.erase(piece);
   if (fresh_.contains(piece)) fresh_.remove(piece);
   if (BegunPiece* begun = find_begun(piece)) {
-    if (begun->givers().size() == 1) suspects_.on_right_alone(begun->givers()[0]);
+    if (begun->givers().size() == 1) suspects_.on_right_alone(begun->givers()[0].origin);
     cancel_all(*begun);
     unlist(*begun);
     begun_.erase(piece);
@@ -291,28 +308,29 @@ void Picker::Impl::on_verified(base::PieceIndex piece) {
 std::vector<SourceId> Picker::Impl::on_mismatched(base::PieceIndex piece) {
   const BegunPiece* begun = find_begun(piece);
   if (!begun || !begun->is_whole()) return {};
-  const std::vector<SourceId> givers = begun->givers();
+  const std::vector<Giver> givers = begun->givers();
   const bool is_spoiled = begun->is_spoiled();
   make_fresh(piece);
   ++failures_[piece];
   if (is_spoiled) return {};
-  const auto liar = suspects_.on_wrong(givers);
-  for (const SourceId giver : givers) {
-    if (!find(giver)) suspects_.forget(giver);
+  if (givers.size() == 1) {
+    convict(givers[0].source);
+    return {givers[0].source};
   }
-  if (!liar) return {};
-  convict(*liar);
-  return {*liar};
+  std::vector<OriginId> origins;
+  for (const Giver& giver : givers) origins.push_back(giver.origin);
+  suspects_.on_wrong(origins);
+  return {};
 }
 
 void Picker::Impl::convict(SourceId id) {
-  suspects_.forget(id);
   if (PickerSource* source = find(id)) {
     source->is_convicted = true;
     release_all(id, *source);
+    leave_pieces_of(id);
   }
   for (auto& [piece, begun] : begun_) {
-    if (std::find(begun.givers().begin(), begun.givers().end(), id) != begun.givers().end()) begun.set_spoiled();
+    if (begun.has_given(id)) begun.set_spoiled();
   }
 }
 

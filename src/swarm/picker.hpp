@@ -16,11 +16,13 @@
 // Who lies is found out: a piece with a wrong hash that one source gave alone convicts it. Otherwise all who gave a
 // part are suspects, and a suspect's pieces are whole pieces of its own from then on, until one does not verify
 // (convicted) or enough of them do (cleared: one the first time, twice as many each further time, so that one who lies
-// only in company spoils but a few pieces). A piece that failed is left to its giver for twice as long each time before
-// another takes over. Honest sources are never convicted.
+// only in company spoils but a few pieces). Suspicion is of origins and outlasts the connection. What a suspect gave of
+// a piece and did not finish is thrown away rather than finished by others, or it could spoil one piece each time it
+// comes back. A piece that failed is left to its giver for twice as long each time before another takes over. Honest
+// sources are never convicted.
 //
-// Always holds: a block of a piece is given to the store once (until the piece fails or is lost), so what the store
-// hashed is what lies there; pieces without a block that is asked for or here are fresh again.
+// Always holds: a block of a piece is given to the store once (until the piece fails, is lost or thrown away), so what
+// the store hashed is what lies there; pieces without a block that is asked for or here are fresh again.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +65,8 @@ class Picker {
   ~Picker();
   Picker(Picker&&) noexcept;
 
-  void add_source(SourceId source, SourceKind kind);
+  // Without an origin whatever is suspected of it ends with it.
+  void add_source(SourceId source, SourceKind kind, OriginId origin = {});
   // What was asked of it and has not arrived is open again.
   void remove_source(SourceId source);
   void on_has(SourceId source, base::PieceIndex piece);
@@ -94,6 +97,9 @@ class Picker {
     Run run;
   };
   [[nodiscard]] std::vector<Cancelled> take_cancelled();
+  // Pieces of which all that is at the store, if anything, is of no use any more: it is to forget them. They may have
+  // been begun anew already, so this comes before the next part is stored.
+  [[nodiscard]] std::vector<base::PieceIndex> take_thrown_away();
 
   // All bytes of the piece are at the store: time to verify it.
   [[nodiscard]] bool is_whole(base::PieceIndex piece) const;

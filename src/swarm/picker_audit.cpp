@@ -109,8 +109,8 @@ Picker::Picker(PickerOptions options, base::Rng rng)
 Picker::~Picker() = default;
 Picker::Picker(Picker&&) noexcept = default;
 
-void Picker::add_source(SourceId source, SourceKind kind) {
-  Audited(*impl_)->add_source(source, kind);
+void Picker::add_source(SourceId source, SourceKind kind, OriginId origin) {
+  Audited(*impl_)->add_source(source, kind, origin);
 }
 void Picker::remove_source(SourceId source) {
   Audited(*impl_)->remove_source(source);
@@ -142,6 +142,10 @@ void Picker::on_released(SourceId source, const Run& run, base::Instant now) {
 }
 std::vector<Picker::Cancelled> Picker::take_cancelled() {
   return impl_->take_cancelled();
+}
+
+std::vector<base::PieceIndex> Picker::take_thrown_away() {
+  return impl_->take_thrown_away();
 }
 
 bool Picker::is_whole(base::PieceIndex piece) const {

@@ -23,7 +23,8 @@ double bytes_of(std::uint64_t blocks) {
 }
 
 // A piece that was wrong has a liar near it, who may wait for a slow source to begin and then take over. Each time
-// whoever gives it is left alone for twice as long.
+// whoever gives it is left alone for twice as long. The same when it was taken from a suspect: two of them that are
+// choked in turns would begin it anew for ever.
 double patience_with(const BegunPiece& begun) {
   return std::ldexp(1.0, static_cast<int>(std::min(begun.failures(), kPatienceDoublingsMax)));
 }
@@ -66,39 +67,43 @@ std::optional<Run> Picker::Impl::pick_open(const Asker& asker) {
     return ask(asker, *open, *open->first_open(run_blocks(asker.source)));
   }
   if (!fresh) return std::nullopt;
-  if (begun_.size() >= begun_pieces_max_ && !suspects_.is_suspect(asker.id)) {
+  if (begun_.size() >= begun_pieces_max_ && !is_suspect(asker)) {
     if (auto run = pick_unusual(asker)) return run;
   }
   return begin(asker, *fresh);
 }
 
-// A way that costs something: a suspect among others, a piece that a suspect should have given alone, a whole piece
-// where a part is here already.
+// A way that costs something: a piece that others began and a suspect begins anew, or the other way round; a whole
+// piece where a part is here already.
 std::optional<Run> Picker::Impl::pick_unusual(const Asker& asker) {
   BegunPiece* begun = best_open(asker, &Impl::may_join_unusually);
   if (!begun) return std::nullopt;
-  // Not everybody at once: when this one is a suspect too, the piece should say something about few.
-  begun->set_owner(suspects_.is_suspect(asker.id) ? std::optional(asker.id) : std::nullopt);
+  if (must_begin_anew(asker, *begun)) return take_over(asker, *begun);
   if (asker.source.kind == SourceKind::whole_pieces) return ask(asker, *begun, begun->all());
   return ask(asker, *begun, *begun->first_open(run_blocks(asker.source)));
 }
 
 bool Picker::Impl::may_join(const Asker& asker, const BegunPiece& begun) {
   if (asker.source.kind == SourceKind::whole_pieces) return false;
-  return begun.owner() ? begun.owner() == asker.id : !suspects_.is_suspect(asker.id);
+  return begun.owner() ? begun.owner() == asker.id : !is_suspect(asker);
 }
 
 bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begun) {
   if (asker.source.kind == SourceKind::whole_pieces && !begun.has_place_in_all(asker.id)) return false;
-  if (begun.owner() == asker.id || !begun.is_coming()) return true;
-  if (!begun.owner()) return !suspects_.is_suspect(asker.id);
-  const PickerSource& owner = sources_.at(*begun.owner());
+  if (!must_begin_anew(asker, begun)) return true;
+  if (!begun.owner() && begun.is_coming()) return false;
   const double guess = guessed_rate();
-  const double mine = bytes_of(asker.source.asked_blocks + begun.open_count()) / rate_or(asker.source, guess);
-  const double its = seconds_left(owner, guess, asker.now) + bytes_of(begun.open_count()) / rate_or(owner, guess);
+  const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guess);
   const double limit = mine / kMuchSoonerPart * patience_with(begun);
+  base::Instant since = begun.asked_at();
+  double its = base::to_seconds(asker.now - since);
+  if (begun.owner()) {
+    const PickerSource& owner = sources_.at(*begun.owner());
+    its = seconds_left(owner, guess, asker.now) + bytes_of(begun.open_count()) / rate_or(owner, guess);
+    since = owner.heard_at;
+  }
   if (its > limit) return true;
-  look_again_at(owner.heard_at + base::from_seconds(limit), asker.now);
+  look_again_at(since + base::from_seconds(limit), asker.now);
   return false;
 }
 
@@ -141,13 +146,24 @@ Run Picker::Impl::begin(const Asker& asker, base::PieceIndex piece) {
   fresh_.remove(piece);
   BegunPiece& begun = begun_.try_emplace(piece, piece, size_of(piece)).first->second;
   if (const auto failed = failures_.find(piece); failed != failures_.end()) begun.set_failures(failed->second);
-  if (suspects_.is_suspect(asker.id)) begun.set_owner(asker.id);
+  if (is_suspect(asker)) begun.set_owner(asker.id);
   return ask(asker, begun, *begun.first_open(run_blocks(asker.source)));
+}
+
+// A suspect may have given one wrong block and wait for others to finish the piece and share the blame, or wait for
+// others to begin one and finish that.
+Run Picker::Impl::take_over(const Asker& asker, BegunPiece& begun) {
+  const base::PieceIndex piece = begun.piece();
+  ++failures_[piece];
+  throw_away(begun);
+  return begin(asker, piece);
 }
 
 Run Picker::Impl::ask(const Asker& asker, BegunPiece& begun, BlockSpan span) {
   const std::uint32_t blocks = begun.ask(span, asker.id);
   SHOAL_CHECK(blocks > 0);
+  begun.set_asked_at(asker.now);
+  if (begun.owner() == asker.id && !is_suspect(asker)) begun.set_owner(std::nullopt);
   PickerSource& source = asker.source;
   if (source.asked_blocks == 0) source.heard_at = asker.now;
   const auto known = std::find_if(source.asked.begin(), source.asked.end(),
@@ -195,7 +211,7 @@ void Picker::Impl::look_again_at(base::Instant at, base::Instant now) {
 // Nothing is open for it: it takes over the tail of who would end last. That one goes on from the front, so both meet
 // and nothing comes twice but what is under way then. A suspect would only spoil it.
 std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
-  if (suspects_.is_suspect(asker.id)) return std::nullopt;
+  if (is_suspect(asker)) return std::nullopt;
   const double guess = guessed_rate();
   std::vector<std::pair<double, SourceId>> holders;
   for (const auto& [id, source] : sources_) {
@@ -210,7 +226,7 @@ std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
     const double mine = bytes_of(asker.source.asked_blocks + help->span.count) / rate_or(asker.source, guess);
     const double limit = mine / (is_end ? kSoonerPart : kMuchSoonerPart) * patience_with(*help->begun);
     if (-negative_seconds > limit) {
-      help->begun->set_owner(std::nullopt);
+      if (must_begin_anew(asker, *help->begun)) return take_over(asker, *help->begun);
       return ask(asker, *help->begun, help->span);
     }
     look_again_at(sources_.at(id).heard_at + base::from_seconds(limit), asker.now);
@@ -225,7 +241,10 @@ std::optional<Picker::Impl::Help> Picker::Impl::help_for(const Asker& asker, Sou
     if (!asker.source.has.test(each->piece)) continue;
     if (asker.among && std::find(asker.among->begin(), asker.among->end(), each->piece) == asker.among->end()) continue;
     BegunPiece& begun = *find_begun(each->piece);
-    if (begun.owner() && !is_end) continue;
+    if (must_begin_anew(asker, begun)) {
+      if (is_end) return Help{&begun, begun.all()};
+      continue;
+    }
     if (asker.source.kind == SourceKind::whole_pieces) {
       if (begun.has_place_in_all(asker.id)) return Help{&begun, begun.all()};
     } else if (const auto span = begun.last_held_alone(holder, run_blocks(asker.source))) {

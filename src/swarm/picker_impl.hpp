@@ -23,6 +23,7 @@ struct PickerSource {
   };
 
   SourceKind kind = SourceKind::blocks;
+  OriginId origin;
   base::Bitfield has;              // without what it denied
   base::Bitfield denied;           // of size 0 until it denies something
   bool is_counted_apart = false;   // has everything: in `sources_with_all_` instead of the levels
@@ -43,7 +44,7 @@ class Picker::Impl {
  public:
   Impl(PickerOptions options, base::Rng rng);
 
-  void add_source(SourceId id, SourceKind kind);
+  void add_source(SourceId id, SourceKind kind, OriginId origin);
   void remove_source(SourceId id);
   void on_has(SourceId id, base::PieceIndex piece);
   void on_has_set(SourceId id, const base::Bitfield& pieces);
@@ -56,6 +57,7 @@ class Picker::Impl {
   std::optional<Run> on_arrived(SourceId id, const Run& part);
   void on_released(SourceId id, const Run& run, base::Instant now);
   std::vector<Cancelled> take_cancelled() { return std::exchange(cancelled_, {}); }
+  std::vector<base::PieceIndex> take_thrown_away() { return std::exchange(thrown_away_, {}); }
 
   bool is_whole(base::PieceIndex piece) const;
   void on_verified(base::PieceIndex piece);
@@ -104,6 +106,8 @@ class Picker::Impl {
   void take_off(PickerSource& source, base::PieceIndex piece, std::uint32_t blocks);
   void cancel(SourceId holder, const BegunPiece& begun, std::uint32_t block);
   void cancel_all(BegunPiece& begun);
+  void throw_away(BegunPiece& begun);
+  void leave_pieces_of(SourceId id);
   void make_fresh(base::PieceIndex piece);
   void lower_floors(std::uint32_t level);
   // After its blocks changed: forgotten when untouched, and listed in `open_` or not.
@@ -118,10 +122,16 @@ class Picker::Impl {
   std::optional<Run> pick_unusual(const Asker& asker);
   std::optional<Run> pick_again(const Asker& asker);
   BegunPiece* best_open(const Asker& asker, JoinRule may);
+  bool is_suspect(const Asker& asker) const { return suspects_.is_suspect(asker.source.origin); }
   std::optional<base::PieceIndex> best_fresh(const Asker& asker);
   bool may_join(const Asker& asker, const BegunPiece& begun);
   bool may_join_unusually(const Asker& asker, const BegunPiece& begun);
   std::optional<Help> help_for(const Asker& asker, SourceId holder, bool is_end);
+  // What is there of it and what this one would give must not be mixed: one of them is a suspect.
+  bool must_begin_anew(const Asker& asker, const BegunPiece& begun) const {
+    return begun.owner() ? begun.owner() != asker.id : is_suspect(asker);
+  }
+  Run take_over(const Asker& asker, BegunPiece& begun);
   Run ask(const Asker& asker, BegunPiece& begun, BlockSpan span);
   Run begin(const Asker& asker, base::PieceIndex piece);
   std::uint32_t run_blocks(const PickerSource& source) const;
@@ -153,6 +163,7 @@ class Picker::Impl {
   std::uint32_t sources_with_all_ = 0;
   Suspects suspects_;
   std::vector<Cancelled> cancelled_;
+  std::vector<base::PieceIndex> thrown_away_;
   std::vector<SourceId> heard_;  // is_heard
   std::optional<base::Instant> deadline_;
   std::uint32_t calls_since_audit_ = 0;

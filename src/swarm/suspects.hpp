@@ -1,11 +1,14 @@
 // Who may have lied, when a piece that several sources gave was wrong. Part of the Picker, which has a suspect give
 // whole pieces alone: such a piece says for sure.
 //
-// Always holds: only who gave a wrong piece alone is convicted.
+// What is noted is noted of the origin, so that hanging up and coming back clears nobody. Several hosts may share an
+// origin: then all of them give alone for a while, which costs an honest one little.
+//
+// Always holds: nobody is convicted here; at most kSuspectsMax origins are remembered, the oldest are forgotten first.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <deque>
 #include <span>
 #include <unordered_map>
 
@@ -13,22 +16,23 @@
 
 namespace shoal::swarm {
 
+inline constexpr std::size_t kSuspectsMax = 4096;
+
 class Suspects {
  public:
-  [[nodiscard]] bool is_suspect(SourceId source) const;
-  // A piece was right, and this source alone gave it.
-  void on_right_alone(SourceId source);
-  // A piece was wrong. Gives who is convicted; else all of them are suspects.
-  [[nodiscard]] std::optional<SourceId> on_wrong(std::span<const SourceId> givers);
-  // It went, or is convicted.
-  void forget(SourceId source) { records_.erase(source); }
+  [[nodiscard]] bool is_suspect(OriginId origin) const;
+  // A piece was right, and a source of this origin alone gave it.
+  void on_right_alone(OriginId origin);
+  // A piece was wrong, and several gave it: all of them are suspects. An origin may come twice.
+  void on_wrong(std::span<const OriginId> givers);
 
  private:
   struct Record {
     std::uint32_t times = 0;        // it was among the givers of a wrong piece
     std::uint32_t pieces_owed = 0;  // right ones of its own, until it is cleared
   };
-  std::unordered_map<SourceId, Record> records_;
+  std::unordered_map<OriginId, Record> records_;
+  std::deque<OriginId> in_order_;  // in which they were first suspected
 };
 
 }  // namespace shoal::swarm

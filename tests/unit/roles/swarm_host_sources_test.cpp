@@ -245,6 +245,44 @@ TEST(SwarmHostSources, BansWhoGivesWrongBytesAndGetsItAllFromOthers) {
   EXPECT_FALSE(getter.has_noted("10.0.0.1 gave wrong bytes"));
 }
 
+TEST(SwarmHostSources, WhoGivesABlockAndHangsUpAgainAndAgainSpoilsLittle) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 8'000'000, .piece_bytes = 1024 * 1024});
+  Host& liar = world.add("10.0.0.9:6000");
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  liar.bends_piece = [](base::Bytes piece) {
+    for (std::byte& each : piece) each ^= std::byte{1};
+    return piece;
+  };
+  shared.give_all(liar);
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.limit_up_bytes_per_s = 1'000'000;
+  boot(seed, std::move(giving));
+  boot(getter, download_from(getter, shared, {seed.listening()}));
+  world.run_for(500ms);
+  int visits = 0;
+  while (!getter.finish() && visits < 100) {
+    auto lying = download_from(liar, shared, {getter.listening()});
+    lying.gives_after_done = true;
+    lying.peer_id[19] = static_cast<std::byte>(++visits);
+    const std::uint64_t given = liar.given_bytes();
+    boot(liar, std::move(lying));
+    world.run_until([&] { return getter.finish() || liar.given_bytes() > given; }, 2s);
+    liar.kill();
+    world.run_for(10ms);
+  }
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
+  EXPECT_TRUE(shared.is_whole_at(getter));
+  EXPECT_GT(visits, 20);
+  const auto pieces = getter.traces<seam::PieceTrace>();
+  const auto is_wrong = [](const auto& piece) { return piece.what == seam::PieceTrace::What::mismatched; };
+  EXPECT_LE(std::ranges::count_if(pieces, is_wrong), 3);
+  EXPECT_FALSE(getter.has_noted("10.0.0.1 gave wrong bytes"));
+}
+
 TEST(SwarmHostSources, AsksAWebSeedNoMoreThatGivesWrongBytes) {
   SwarmWorld world;
   const SharedTorrent shared;

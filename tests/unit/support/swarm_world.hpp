@@ -64,6 +64,7 @@ class SwarmWorld {
     [[nodiscard]] bool is_running() const { return machine_ != nullptr && !finish_; }
     [[nodiscard]] std::size_t connections() const { return ends_.size(); }
     [[nodiscard]] std::uint64_t fetches() const { return fetches_; }
+    [[nodiscard]] std::uint64_t given_bytes() const { return payload_bytes_; }
     void put(const base::Bytes& piece) { disk_[base::sha1(piece)] = piece; }
     [[nodiscard]] bool has(const base::Sha1Hash& hash) const { return disk_.contains(hash); }
     template <typename Entry>

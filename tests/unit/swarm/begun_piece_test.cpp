@@ -21,14 +21,14 @@ TEST(BegunPiece, CountsWhatIsOpenAskedAndHere) {
   EXPECT_EQ(piece.ask({0, 3}, kOne), 3U);
   EXPECT_EQ(piece.open_count(), 1U);
   EXPECT_TRUE(piece.is_coming());
-  EXPECT_EQ(piece.arrive(0, kOne), std::nullopt);
+  EXPECT_EQ(piece.arrive(0, {kOne, {}}), std::nullopt);
   EXPECT_EQ(piece.release({0, 4}, kOne), 2U);
   EXPECT_EQ(piece.open_count(), 3U);
   EXPECT_FALSE(piece.is_coming());
   EXPECT_EQ(piece.ask(piece.all(), kTwo), 3U) << "what is here is not asked for";
-  for (std::uint32_t block = 1; block < 4; ++block) piece.arrive(block, kTwo);
+  for (std::uint32_t block = 1; block < 4; ++block) piece.arrive(block, {kTwo, {}});
   EXPECT_TRUE(piece.is_whole());
-  EXPECT_EQ(piece.givers(), (std::vector{kOne, kTwo}));
+  EXPECT_EQ(piece.givers(), (std::vector<Giver>{{kOne, {}}, {kTwo, {}}}));
   piece.audit();
 }
 
@@ -41,7 +41,7 @@ TEST(BegunPiece, ABlockHasTwoHoldersAtMost) {
   EXPECT_EQ(piece.ask({0, 1}, kTwo), 1U);
   EXPECT_FALSE(piece.has_place_in_all(kThree));
   EXPECT_EQ(piece.ask({0, 1}, kThree), 0U);
-  EXPECT_EQ(piece.arrive(0, kOne), kTwo) << "who need not bring it any more";
+  EXPECT_EQ(piece.arrive(0, {kOne, {}}), kTwo) << "who need not bring it any more";
   EXPECT_TRUE(piece.holders(0).empty());
 }
 
@@ -73,7 +73,7 @@ TEST(BegunPiece, FindsTheLongestRowThatIsHeld) {
   BegunPiece piece = make(8);
   piece.ask({0, 8}, kOne);
   piece.ask({2, 1}, kTwo);
-  piece.arrive(2, kTwo);
+  piece.arrive(2, {kTwo, {}});
   EXPECT_EQ(piece.longest_held(piece.all(), kOne).first, 3U);
   EXPECT_EQ(piece.longest_held(piece.all(), kOne).count, 5U);
   EXPECT_EQ(piece.longest_held({0, 4}, kOne).count, 2U);
@@ -83,11 +83,11 @@ TEST(BegunPiece, FindsTheLongestRowThatIsHeld) {
 TEST(BegunPiece, WhatIsLostIsOpenAndWhoGaveItStaysKnown) {
   BegunPiece piece = make(2);
   piece.ask({0, 2}, kOne);
-  piece.arrive(0, kOne);
+  piece.arrive(0, {kOne, {}});
   piece.lose();
   EXPECT_EQ(piece.open_count(), 1U);
   EXPECT_TRUE(piece.is_held(1, kOne));
-  EXPECT_EQ(piece.givers(), std::vector{kOne});
+  EXPECT_EQ(piece.givers(), (std::vector<Giver>{{kOne, {}}}));
   piece.audit();
 }
 

@@ -46,6 +46,11 @@ class PickerTest : public testing::Test {
     picker_->add_source(SourceId(source), kind);
     picker_->on_has_set(SourceId(source), base::Bitfield(piece_count_, true));
   }
+  // Where suspicion stays when it goes.
+  void add_seed_from(std::uint32_t source, std::uint64_t origin) {
+    picker_->add_source(SourceId(source), SourceKind::blocks, OriginId(origin));
+    picker_->on_has_set(SourceId(source), base::Bitfield(piece_count_, true));
+  }
   void set_rate(std::uint32_t source, double bytes_per_s) { picker_->on_rate(SourceId(source), bytes_per_s); }
 
   static std::string draw(const std::optional<Run>& run) {
@@ -99,6 +104,16 @@ class PickerTest : public testing::Test {
       drawn += std::to_string(source.value) + "<" + draw(run) + " ";
     }
     return drawn;
+  }
+  std::string thrown_away() {
+    std::string drawn;
+    for (const base::PieceIndex piece : picker_->take_thrown_away()) drawn += std::to_string(piece.value);
+    return drawn;
+  }
+  void pass_deadline() {
+    ASSERT_TRUE(picker_->next_deadline().has_value());
+    now_ = *picker_->next_deadline();
+    picker_->on_deadline(now_);
   }
   void wait(base::Duration duration) { now_ += duration; }
 

@@ -49,6 +49,7 @@ class PickerSwarm {
  private:
   struct Member {
     bool is_liar = false;
+    OriginId origin;
     SourceKind kind = SourceKind::blocks;
     base::Bitfield has;
     base::Bitfield denied;
@@ -66,11 +67,12 @@ class PickerSwarm {
     bool is_verifying = false;
     bool is_verified = false;
   };
+  static constexpr std::uint64_t kOrigins = 4;
   using Members = std::map<SourceId, Member>;
 
   void complain(const std::string& what);
   void step();
-  void join(bool is_liar, bool has_all);
+  void join(bool is_liar, bool has_all, OriginId origin = {});
   void leave(SourceId id);
   bool ask(SourceId id);
   bool deliver(SourceId id);
@@ -81,6 +83,7 @@ class PickerSwarm {
   void lose();
   bool verify_one();
   void obey_cancels();
+  void forget_thrown_away();
   void note_whole(base::PieceIndex piece);
   void release_in_reference(SourceId id, const Run& run);
   void check_answers();
@@ -101,6 +104,7 @@ class PickerSwarm {
   std::deque<base::PieceIndex> verifying_;
   std::uint32_t convicted_ = 0;
   std::uint32_t wrong_pieces_ = 0;
+  std::set<base::PieceIndex> thrown_away_;  // at the last call
   std::string complaint_;
 };
 

@@ -78,13 +78,13 @@ base::Bitfield PickerSwarm::any_set() {
 
 // --- What sources do ---
 
-void PickerSwarm::join(bool is_liar, bool has_all) {
+void PickerSwarm::join(bool is_liar, bool has_all, OriginId origin) {
   const SourceId id(next_id_++);
-  Member member{.is_liar = is_liar};
+  Member member{.is_liar = is_liar, .origin = origin};
   if (options_.has_course_peers && rng_.chance(0.3)) member.kind = SourceKind::whole_pieces;
   member.has = has_all ? base::Bitfield(options_.piece_count, true) : any_set();
   member.denied = base::Bitfield(options_.piece_count);
-  picker_.add_source(id, member.kind);
+  picker_.add_source(id, member.kind, origin);
   picker_.on_has_set(id, member.has);
   if (rng_.chance(0.7)) picker_.on_rate(id, 1e3 + rng_.unit() * 1e6);
   members_.emplace(id, std::move(member));
@@ -96,6 +96,20 @@ void PickerSwarm::leave(SourceId id) {
   for (Piece& piece : pieces_) {
     for (Block& block : piece.blocks) block.holders.erase(id);
   }
+  forget_thrown_away();
+}
+
+// What a suspect gave and did not finish. Nobody is asked for any of it any more.
+void PickerSwarm::forget_thrown_away() {
+  thrown_away_.clear();
+  for (const PieceIndex index : picker_.take_thrown_away()) {
+    thrown_away_.insert(index);
+    Piece& piece = pieces_[index.value];
+    if (piece.is_verifying || piece.is_verified) complain("threw away what is whole");
+    piece.givers.clear();
+    for (Block& block : piece.blocks) block.is_here = block.is_wrong = false;
+  }
+  obey_cancels();
 }
 
 // Gives whether there was something to ask.
@@ -107,6 +121,7 @@ bool PickerSwarm::ask(SourceId id) {
   for (int i = 0; is_choked && i < 5; ++i) among.push_back(any_piece());
   const auto run = is_choked ? picker_.pick_among(id, among, now_) : picker_.pick(id, now_);
   if (!run) return false;
+  forget_thrown_away();
   Piece& piece = pieces_[run->piece.value];
   const auto [first, end] = span(*run);
   if (is_choked && std::find(among.begin(), among.end(), run->piece) == among.end()) complain("asked while choked");
@@ -145,7 +160,7 @@ bool PickerSwarm::deliver(SourceId id) {
   const auto stored = picker_.on_arrived(id, part);
   if (stored) check_stored(id, part, *stored);
   release_in_reference(id, part);
-  obey_cancels();
+  forget_thrown_away();
   note_whole(part.piece);
   return true;
 }
@@ -182,6 +197,10 @@ void PickerSwarm::obey_cancels() {
     const auto [first, end] = span(run);
     for (std::uint32_t block = first; block < end; ++block) {
       Block& state = pieces_[run.piece.value].blocks.at(block);
+      if (thrown_away_.contains(run.piece)) {
+        state.holders.erase(id);
+        continue;
+      }
       if (state.holders.contains(id)) complain("cancelled what is not here");
       if (!state.is_here && member->second.kind == SourceKind::blocks) complain("cancelled what is not here");
     }
@@ -209,6 +228,7 @@ void PickerSwarm::deny(SourceId id) {
   member.denied.set(piece);
   release_in_reference(id, {piece, 0, piece_size(piece)});
   std::erase_if(member.queue, [piece](const Run& run) { return run.piece == piece; });
+  forget_thrown_away();
 }
 
 void PickerSwarm::gain(SourceId id) {
@@ -256,6 +276,7 @@ bool PickerSwarm::verify_one() {
     ++convicted_;
     leave(id);
   }
+  forget_thrown_away();
   return true;
 }
 
@@ -305,8 +326,9 @@ void PickerSwarm::step() {
     choke(id);
   } else if (drawn < 950) {
     const bool is_liar = members_.at(id).is_liar;
+    const OriginId origin = rng_.chance(0.5) ? members_.at(id).origin : OriginId(1 + rng_.below(kOrigins));
     leave(id);
-    if (rng_.chance(0.8)) join(is_liar, rng_.chance(0.3));
+    if (rng_.chance(0.8)) join(is_liar, rng_.chance(0.3), origin);
   } else if (drawn < 955) {
     deny(id);
   } else if (drawn < 975) {

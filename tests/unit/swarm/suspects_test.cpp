@@ -89,15 +89,23 @@ TEST_F(SuspectsTest, ARightPieceOfItsOwnClearsASuspect) {
 
 TEST_F(SuspectsTest, EachTimeASuspectOwesTwiceAsManyPieces) {
   Suspects suspects;
-  const SourceId liar(0);
+  const OriginId liar(7);
   for (int owed = 1; owed <= 64; owed *= 2) {
-    EXPECT_EQ(suspects.on_wrong(std::vector{liar, SourceId(1)}), std::nullopt);
+    suspects.on_wrong(std::vector{liar, OriginId(8), liar});
     for (int piece = 0; piece < owed; ++piece) {
       EXPECT_TRUE(suspects.is_suspect(liar));
       suspects.on_right_alone(liar);
     }
     EXPECT_FALSE(suspects.is_suspect(liar));
   }
+}
+
+TEST_F(SuspectsTest, ForgetsTheOldestOfTooMany) {
+  Suspects suspects;
+  for (std::uint64_t origin = 1; origin <= kSuspectsMax + 1; ++origin) suspects.on_wrong(std::vector{OriginId(origin)});
+  EXPECT_FALSE(suspects.is_suspect(OriginId(1)));
+  EXPECT_TRUE(suspects.is_suspect(OriginId(2)));
+  EXPECT_TRUE(suspects.is_suspect(OriginId(kSuspectsMax + 1)));
 }
 
 TEST_F(SuspectsTest, APieceThatALiarGaveOfBlamesNobodyElse) {
@@ -132,46 +140,218 @@ TEST_F(SuspectsTest, ALiarThatWentIsNamedNevertheless) {
   EXPECT_EQ(mismatch(0), "0");
 }
 
-TEST_F(SuspectsTest, WhatASuspectLeavesOthersFinish) {
+// It may have given one wrong block, and would share the blame with whoever brings the rest.
+TEST_F(SuspectsTest, WhatASuspectLeavesOthersBeginAnew) {
   make_two_suspects(1);
   EXPECT_EQ(pick(0), "0:0-15");
   EXPECT_EQ(arrive(0, blocks(0, 0, 7)), "0:0-7");
   add_seed(2);
   EXPECT_EQ(pick(2), "-") << "the suspect may still bring the rest";
-  release(0, blocks(0, 8, 15));
-  EXPECT_EQ(pick(2, 2), "0:8-23 0:24-31");
-  EXPECT_EQ(arrive(2, blocks(0, 8, 23)), "0:8-23");
-  EXPECT_EQ(arrive(2, blocks(0, 24, 31)), "0:24-31");
-  EXPECT_EQ(mismatch(0), "") << "two gave it";
+  EXPECT_EQ(thrown_away(), "");
+  picker_->remove_source(SourceId(0));
+  EXPECT_EQ(thrown_away(), "0");
+  EXPECT_EQ(pick(2, 2), "0:0-15 0:16-31");
+  EXPECT_EQ(arrive(2, blocks(0, 0, 15)), "0:0-15");
+  EXPECT_EQ(arrive(2, blocks(0, 16, 31)), "0:16-31");
+  EXPECT_EQ(mismatch(0), "2") << "it alone gave it";
 }
 
-TEST_F(SuspectsTest, WhatASuspectBringsTooSlowlyOthersFinish) {
+TEST_F(SuspectsTest, ASuspectThatChokesGoesOnWithItsPieceLater) {
+  make_two_suspects(1);
+  EXPECT_EQ(pick(0), "0:0-15");
+  EXPECT_EQ(arrive(0, blocks(0, 0, 7)), "0:0-7");
+  release(0, blocks(0, 8, 15));
+  add_seed(2);
+  EXPECT_EQ(pick(2), "-");
+  EXPECT_EQ(pick(0), "0:8-23");
+  EXPECT_EQ(thrown_away(), "");
+}
+
+TEST_F(SuspectsTest, ASuspectThatChokesForLongIsNotWaitedFor) {
+  make_two_suspects(1);
+  EXPECT_EQ(pick(0), "0:0-15");
+  EXPECT_EQ(arrive(0, blocks(0, 0, 7)), "0:0-7");
+  release(0, blocks(0, 8, 15));
+  add_seed(2);
+  EXPECT_EQ(pick(2), "-");
+  pass_deadline();
+  EXPECT_EQ(pick(2), "0:0-15");
+  EXPECT_EQ(thrown_away(), "0");
+}
+
+// Two suspects that choke in turns do not begin a piece anew for ever.
+TEST_F(SuspectsTest, APieceIsTakenFromASuspectMoreAndMorePatiently) {
+  make_two_suspects(1);
+  base::Duration longest{};
+  for (std::uint32_t round = 0; round < 8; ++round) {
+    const std::uint32_t giver = round % 2;
+    const base::Instant since = now_;
+    while (pick(giver) != "0:0-15") pass_deadline();
+    EXPECT_GE(now_ - since, longest * 3 / 2);
+    longest = now_ - since;
+    EXPECT_EQ(arrive(giver, blocks(0, 0, 7)), "0:0-7");
+    release(giver, blocks(0, 8, 15));
+    ASSERT_EQ(thrown_away(), round == 0 ? "" : "0");
+  }
+  EXPECT_GT(longest, std::chrono::minutes(1));
+}
+
+TEST_F(SuspectsTest, OthersHelpWithWhatASuspectBeganBeforeItWasCleared) {
+  make_two_suspects(2);
+  picker_->remove_source(SourceId(1));
+  give_piece(0, 0);
+  EXPECT_EQ(pick(0), "1:0-15");
+  verify(0);
+  EXPECT_EQ(arrive(0, blocks(1, 0, 7)), "1:0-7");
+  release(0, blocks(1, 8, 15));
+  EXPECT_EQ(pick_among(0, {1}), "1:8-23");
+  add_seed(2);
+  EXPECT_EQ(pick(2), "1:24-31");
+}
+
+// Nobody is there who could give the whole of it.
+TEST_F(SuspectsTest, WhatTheLastSourceGaveIsKeptWhenItGoes) {
+  make_two_suspects(1);
+  picker_->remove_source(SourceId(1));
+  EXPECT_EQ(pick(0), "0:0-15");
+  EXPECT_EQ(arrive(0, blocks(0, 0, 7)), "0:0-7");
+  picker_->remove_source(SourceId(0));
+  EXPECT_EQ(thrown_away(), "");
+  add_seed(2);
+  EXPECT_EQ(pick(2), "0:8-23");
+}
+
+TEST_F(SuspectsTest, APieceThatIsWholeIsJudgedThoughItsGiverWent) {
+  make_two_suspects(1);
+  give_piece(0, 0);
+  picker_->remove_source(SourceId(0));
+  EXPECT_EQ(thrown_away(), "");
+  EXPECT_EQ(mismatch(0), "0");
+}
+
+TEST_F(SuspectsTest, WhatASuspectBringsTooSlowlyOthersBeginAnew) {
   make_two_suspects(1);
   set_rate(0, 1000);
   EXPECT_EQ(pick(0), "0:0-0");
   add_seed(2);
   set_rate(2, 1e6);
-  EXPECT_EQ(pick(2), "0:1-16");
+  EXPECT_EQ(pick(2), "0:0-15");
+  EXPECT_EQ(cancelled(), "0<0:0-0 ");
+  EXPECT_EQ(arrive(0, blocks(0, 0, 0)), "-") << "nobody asks it any more";
 }
 
-TEST_F(SuspectsTest, WhatASilentSuspectOwesOthersFinish) {
+TEST_F(SuspectsTest, WhatASilentSuspectOwesOthersBeginAnew) {
   make_two_suspects(1);
   EXPECT_EQ(pick(0), "0:0-15");
   add_seed(2);
   EXPECT_EQ(pick(2), "-");
-  ASSERT_TRUE(picker_->next_deadline().has_value());
-  now_ = *picker_->next_deadline();
-  picker_->on_deadline(now_);
-  EXPECT_EQ(pick(2), "0:16-31");
+  pass_deadline();
+  EXPECT_EQ(pick(2), "0:0-15");
+  EXPECT_EQ(cancelled(), "0<0:0-15 ");
 }
 
-TEST_F(SuspectsTest, ASuspectFinishesWhatOthersLeftWhenItHasNothingElse) {
+// --- Suspects that hang up and come back ---
+
+TEST_F(SuspectsTest, WhoComesBackFromWhereASuspectWasIsOne) {
+  make(3, 32);
+  add_seed_from(0, 5);
+  add_seed_from(1, 6);
+  give_together(0);
+  picker_->remove_source(SourceId(0));
+  EXPECT_EQ(mismatch(0), "");
+  add_seed_from(2, 5);
+  const std::string its = pick(2);
+  EXPECT_NE(pick(1)[0], its[0]) << "both give alone";
+  add_seed_from(3, 7);
+  const std::string first = pick(3);
+  EXPECT_NE(first[0], its[0]);
+}
+
+TEST_F(SuspectsTest, ComingBackDoesNotMakeItOweLess) {
+  make(8, 32);
+  add_seed_from(0, 5);
+  add_seed_from(1, 6);
+  for (const std::uint32_t piece : {0U, 1U}) {
+    give_together(piece);
+    ASSERT_EQ(mismatch(piece), "");
+    give_piece(0, piece);
+    give_piece(1, piece + 2);
+    verify(piece);
+    verify(piece + 2);
+  }
+  // Twice suspected, they owe two each, and have given one of them.
+  picker_->remove_source(SourceId(0));
+  add_seed_from(2, 5);
+  const std::string its = pick(2);
+  EXPECT_NE(pick(1)[0], its[0]);
+}
+
+// A liar gives one wrong block, hangs up and comes back at once, again and again.
+TEST_F(SuspectsTest, WhoGivesOneBlockAndHangsUpSpoilsOnePiece) {
+  constexpr std::uint32_t pieces = 20;
+  make(pieces, 32);
+  add_seed_from(0, 5);
+  std::uint32_t liar = 1;
+  add_seed_from(liar, 6);
+  int wrong = 0;
+  std::vector<bool> is_bad(pieces);
+  while (!picker_->is_done()) {
+    if (const auto run = picker_->pick(SourceId(liar), now_)) {
+      const Run block{run->piece, run->offset_bytes, kBlock};
+      if (picker_->on_arrived(SourceId(liar), block)) is_bad[block.piece.value] = true;
+    }
+    picker_->remove_source(SourceId(liar));
+    add_seed_from(++liar, 6);
+    for (const base::PieceIndex piece : picker_->take_thrown_away()) is_bad[piece.value] = false;
+    const auto run = picker_->pick(SourceId(0), now_);
+    ASSERT_TRUE(run.has_value());
+    for (const base::PieceIndex piece : picker_->take_thrown_away()) is_bad[piece.value] = false;
+    ASSERT_TRUE(picker_->on_arrived(SourceId(0), *run).has_value());
+    if (!picker_->is_whole(run->piece)) continue;
+    if (is_bad[run->piece.value]) {
+      ++wrong;
+      is_bad[run->piece.value] = false;
+      ASSERT_EQ(mismatch(run->piece.value), "");
+    } else {
+      verify(run->piece.value);
+    }
+  }
+  EXPECT_EQ(wrong, 1);
+}
+
+// Behind one address may be a liar and others.
+TEST_F(SuspectsTest, NobodyIsConvictedForWhatOthersOfItsOriginGave) {
+  make_two_suspects(2);
+  add_seed_from(2, 5);
+  add_seed_from(3, 5);
+  picker_->remove_source(SourceId(0));
+  picker_->remove_source(SourceId(1));
+  const std::vector<PieceIndex> among{PieceIndex(1)};
+  for (const std::uint32_t source : {2U, 3U}) {
+    const auto run = picker_->pick_among(SourceId(source), among, now_);
+    ASSERT_TRUE(run.has_value());
+    ASSERT_TRUE(picker_->on_arrived(SourceId(source), *run).has_value());
+  }
+  EXPECT_EQ(mismatch(1), "");
+  const std::string first = pick(2);
+  const auto piece = static_cast<std::uint32_t>(first[0] - '0');
+  EXPECT_NE(pick(3)[0], first[0]) << "each of them gives alone";
+  EXPECT_EQ(arrive(2, blocks(piece, 0, 15)), first);
+  give_piece(2, piece);
+  EXPECT_EQ(mismatch(piece), "2");
+  EXPECT_TRUE(picker_->is_interesting(SourceId(3)));
+}
+
+TEST_F(SuspectsTest, ASuspectBeginsAnewWhatOthersLeftWhenItHasNothingElse) {
   make_two_suspects(1);
   add_seed(2);
   EXPECT_EQ(pick(2), "0:0-15");
   EXPECT_EQ(arrive(2, blocks(0, 0, 15)), "0:0-15");
   picker_->remove_source(SourceId(2));
-  EXPECT_EQ(pick(0), "0:16-31");
+  EXPECT_EQ(pick(0), "-") << "perhaps somebody goes on with it";
+  pass_deadline();
+  EXPECT_EQ(pick(0), "0:0-15");
+  EXPECT_EQ(thrown_away(), "0");
 }
 
 TEST_F(SuspectsTest, ASuspectDoesNotHelpOthersOut) {
