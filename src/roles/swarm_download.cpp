@@ -193,7 +193,8 @@ void SwarmDownload::ask_peer(SwarmLink& link, Instant now) {
     context_.links.touch(link);
   };
   if (link.peer->is_choked()) {
-    while (!link.allowed_fast.empty() && link.asked_bytes < kFastAskedMax && may_ask(link)) {
+    while (!link.allowed_fast.empty() && !link.peer->is_stalled() && link.asked_bytes < kFastAskedMax &&
+           may_ask(link)) {
       const auto run = picker_.pick_among(link.source, link.allowed_fast, now);
       if (!run) return;
       request(*run);
@@ -398,7 +399,8 @@ bool SwarmDownload::is_hopeful() const {
   return std::ranges::any_of(context_.links.all(),
                              [&](const auto& entry) {
                                const SwarmLink& link = *entry.second;
-                               return !link.is_gone() && link.is_source && has_something(link.source);
+                               const bool is_stalled = link.peer && link.peer->is_stalled();
+                               return !link.is_gone() && link.is_source && !is_stalled && has_something(link.source);
                              }) ||
          std::ranges::any_of(web_, [](const Web& web) { return !web.is_over; });
 }

@@ -78,6 +78,22 @@ AskedRuns::Withdrawn AskedRuns::withdraw_unsent() {
   return withdrawn;
 }
 
+AskedRuns::Withdrawn AskedRuns::withdraw_all_but(const wire::BlockRange& block) {
+  Withdrawn withdrawn;
+  for (Asked& asked : runs_) {
+    const auto kept = number_of(asked.run, block);
+    withdraw_from(asked, all_blocks(asked.run) & ~(kept ? BlockSet{1} << *kept : BlockSet{0}), withdrawn);
+  }
+  drop_gone();
+  return withdrawn;
+}
+
+wire::BlockRange AskedRuns::first() const {
+  const Asked& asked = runs_.front();
+  const BlockSet open = asked.awaited != 0 ? asked.awaited : asked.unsent;
+  return block_at(asked.run, static_cast<std::uint32_t>(std::countr_zero(open)));
+}
+
 bool AskedRuns::has_some_of(const Run& run) const {
   return std::ranges::any_of(runs_, [&](const Asked& asked) { return asked.run == run; });
 }

@@ -21,7 +21,7 @@ class AskedRuns {
     Run run;
     BlockSet unsent = 0;
     BlockSet awaited = 0;
-    base::Instant sent_at{};  // the oldest of the awaited ones, or before
+    base::Instant sent_at{};      // the oldest of the awaited ones, or before
   };
   struct Withdrawn {
     std::vector<Run> parts;                 // all that was withdrawn
@@ -40,7 +40,10 @@ class AskedRuns {
   [[nodiscard]] Withdrawn withdraw(const Run& range);
   [[nodiscard]] Withdrawn withdraw_all();
   [[nodiscard]] Withdrawn withdraw_unsent();
+  [[nodiscard]] Withdrawn withdraw_all_but(const wire::BlockRange& block);
   [[nodiscard]] bool has_some_of(const Run& run) const;
+  // The block that was asked for first; when none was, the one that will be. Not empty.
+  [[nodiscard]] wire::BlockRange first() const;
 
   [[nodiscard]] bool is_empty() const { return runs_.empty(); }
   [[nodiscard]] std::size_t awaited_blocks() const { return awaited_blocks_; }

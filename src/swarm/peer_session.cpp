@@ -144,8 +144,8 @@ void PeerSession::on_deadline(Instant now) {
   if (is_blocked_) return audit();
   if (now >= received_at_ + kSilenceMax) return end(PeerFailure::silent, "not even a keep-alive came");
   if (asked_.awaited_blocks() > 0) {
-    if (now >= owed_since_ + kStallMax) return end(PeerFailure::silent, "nothing came of what it was asked for");
-    if (now >= block_since_ + kBlockMax) return end(PeerFailure::silent, "it takes too long over a block");
+    if (now >= block_since_ + kBlockMax) return end(PeerFailure::silent, "no block came of what it was asked for");
+    if (now >= owed_since_ + kStallMax) stall(now);
   }
   audit();
 }

@@ -8,8 +8,10 @@
 // Always holds: payload is handed out only for what was asked of this peer and not cancelled; what was asked is
 // answered by exactly one RunArrived or RunReleased for each part of it; requests of the peer are kept up to
 // kPeerRequestsMax, beyond that rejected (or dropped without BEP 6); at most two slabs are held, none for longer than
-// kSlabHeldMax and none by a slow peer; a peer that sends nothing for kSilenceMax, or nothing of what it owes for
-// kStallMax, is ended; floods (haves, requests, metadata, exchange, answers nobody asked for) end it.
+// kSlabHeldMax and none by a slow peer; a peer that sends nothing for kSilenceMax, or no whole block of what it owes
+// for kBlockMax, is ended, and one that sends nothing of what it owes for kStallMax is asked for one block at a time
+// until it gives again; floods (haves, requests, metadata,
+// exchange, answers nobody asked for) end it.
 //
 // peer_session.cpp is its life from the handshake to the end; peer_session_receive.cpp takes the stream apart,
 // peer_session_messages.cpp says what each message means, peer_session_blocks.cpp is both directions of payload.
@@ -52,7 +54,7 @@ inline constexpr base::Duration kKeepAliveEvery = std::chrono::seconds(110);
 inline constexpr base::Duration kSilenceMax = std::chrono::seconds(180);
 inline constexpr base::Duration kHandshakeTimeout = std::chrono::seconds(15);
 inline constexpr base::Duration kStallMax = std::chrono::seconds(30);   // asked, and not a byte of it came
-inline constexpr base::Duration kBlockMax = std::chrono::seconds(120);  // asked, and not one block came whole
+inline constexpr base::Duration kBlockMax = std::chrono::seconds(180);  // asked, and not one block came whole
 inline constexpr base::Duration kSlabHeldMax = std::chrono::seconds(1);
 inline constexpr std::size_t kPeerScratchBytes = 64 * 1024;
 inline constexpr std::size_t kAllowedFastMax = 64;  // pieces of it that are remembered
@@ -158,15 +160,16 @@ class PeerSession {
   // --- Downloading ---
   void set_interested(bool is_interested, base::Instant now);  // sent only when it changes
   // How many bytes more should be asked for now: the bandwidth-delay product of this link as measured, at least four
-  // blocks, 0 when enough is under way. While choked 0 (but see request()).
+  // blocks, 0 when enough is under way; of a stalled peer one block in all. While choked 0 (but see request()).
   [[nodiscard]] std::uint64_t room_bytes(base::Instant now) const;
-  // What the peer's queue has no room for goes out later. While choked only pieces of PeerAllowsFast can be asked for;
-  // others are released at once.
+  // What the peer's queue has no room for goes out later. While choked only pieces of PeerAllowsFast can be asked for,
+  // of a stalled peer only one block: the rest is released at once.
   void request(const Run& run, base::Instant now);
   // RunReleased follows for whatever of this range was asked and has not arrived.
   void cancel(const Run& range, base::Instant now);
   [[nodiscard]] double rate_bytes_per_s(base::Instant now) const { return window_.rate_bytes_per_s(now); }
   [[nodiscard]] bool is_choked() const { return is_choked_; }      // by the peer
+  [[nodiscard]] bool is_stalled() const { return is_stalled_; }    // it owes blocks and is silent, or was until now
   [[nodiscard]] bool wants_buffer() const { return is_blocked_; }  // the pool was empty: nothing is read
 
   // --- Uploading ---
@@ -251,6 +254,8 @@ class PeerSession {
   // --- Payload (peer_session_blocks.cpp) ---
   void send_requests(base::Instant now);
   void release(const AskedRuns::Withdrawn& withdrawn);
+  void take_back(const AskedRuns::Withdrawn& withdrawn, base::Instant now);
+  void stall(base::Instant now);
   void hand_over_settled(base::Instant now);
   void tell_handed_over(base::Instant now);
   void report_payload(base::Instant now);
@@ -300,6 +305,7 @@ class PeerSession {
 
   // What is asked.
   bool is_choked_ = true;
+  bool is_stalled_ = false;
   bool is_interested_ = false;
   std::vector<base::PieceIndex> allowed_fast_;
   AskedRuns asked_;
@@ -308,7 +314,7 @@ class PeerSession {
   RequestWindow window_;
   std::uint64_t payload_bytes_ = 0;  // arrived and not reported yet
   std::size_t rejects_in_a_row_ = 0;
-  base::Instant owed_since_{};   // or since bytes of it came
+  base::Instant owed_since_{};   // or since bytes of it came, or it was asked again
   base::Instant block_since_{};  // or since a block of it came
 
   // What is given.

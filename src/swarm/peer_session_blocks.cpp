@@ -27,6 +27,7 @@ std::uint64_t PeerSession::room_bytes(Instant now) const {
   if (has_ended_ || !is_ready_ || !geometry_ || is_choked_) return 0;
   const std::uint64_t wanted = std::min<std::uint64_t>(window_.bytes(now), requests_max() * wire::kBlockBytes);
   const std::uint64_t asked = asked_.bytes();
+  if (is_stalled_) return asked == 0 ? wire::kBlockBytes : 0;
   // A peer whose queue is shorter than four blocks is asked for more than fits; the rest waits here.
   const std::uint64_t room = std::max(wanted, kWindowBytesMin) - std::min(std::max(wanted, kWindowBytesMin), asked);
   return room < wire::kBlockBytes ? 0 : room;
@@ -39,8 +40,25 @@ void PeerSession::request(const Run& run, Instant now) {
     return;
   }
   asked_.add(run);
+  if (is_stalled_) release(asked_.withdraw_all_but(asked_.first()));
   send_requests(now);
   audit();
+}
+
+// It may be slow, or have many others to give to, or have lost what it was asked. Others can have everything but one
+// block, which is asked for again: as long as the peer is silent it shows whether it gives.
+void PeerSession::stall(Instant now) {
+  const bool is_coming = phase_ == Phase::block;
+  // It should have rejected what it will not give.
+  if (is_choked_ && !is_coming) return take_back(asked_.withdraw_all(), now);
+  is_stalled_ = true;
+  owed_since_ = now;
+  const wire::BlockRange kept = is_coming ? block_ : asked_.first();
+  take_back(asked_.withdraw_all_but(kept), now);
+  if (is_coming) return;
+  output_.send(wire::Cancel{kept}, now);
+  output_.send(wire::Request{kept}, now);
+  late_.expect(kept, now);
 }
 
 void PeerSession::send_requests(Instant now) {
@@ -67,6 +85,16 @@ void PeerSession::cancel(const Run& range, Instant now) {
   send_requests(now);
   if (is_blocked_ && phase_ == Phase::skip) unblock(now);
   audit();
+}
+
+// What was sent may come all the same.
+void PeerSession::take_back(const AskedRuns::Withdrawn& withdrawn, Instant now) {
+  for (const wire::BlockRange& block : withdrawn.awaited) {
+    output_.send(wire::Cancel{block}, now);
+    late_.expect(block, now);
+  }
+  release(withdrawn);
+  hand_over_settled(now);
 }
 
 void PeerSession::release(const AskedRuns::Withdrawn& withdrawn) {

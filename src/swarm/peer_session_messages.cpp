@@ -64,6 +64,7 @@ void PeerSession::on(const wire::Choke&, Instant now) {
   spend_patience(1, "chokes", now);
   if (has_ended_ || is_choked_) return;
   is_choked_ = true;
+  is_stalled_ = false;
   events_.push_back(PeerChoked{});
   // With BEP 6 what was asked is rejected block by block, or still comes.
   const AskedRuns::Withdrawn lost = has_fast_ ? asked_.withdraw_unsent() : asked_.withdraw_all();

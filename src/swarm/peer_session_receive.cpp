@@ -277,6 +277,7 @@ void PeerSession::count_payload(std::uint32_t bytes, Instant now) {
 
 void PeerSession::finish_block(Instant now) {
   phase_ = Phase::message;
+  if (now < block_since_ + kStallMax) is_stalled_ = false;
   block_since_ = now;
   rejects_in_a_row_ = 0;
   output_.trace_received(wire::PieceHead{block_});

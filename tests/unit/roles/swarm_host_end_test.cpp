@@ -133,6 +133,37 @@ TEST(SwarmHostEnd, EndsWhenNobodyHasTheLastPiece) {
   EXPECT_EQ(getter.finish()->missing, std::vector{base::PieceIndex(shared.count() - 1)});
 }
 
+TEST(SwarmHostEnd, ASourceThatIsSilentGivesNoHope) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  seed.swallows_pieces = true;
+  boot_seed(seed, shared);
+  auto options = download_from(getter, shared, {seed.listening()});
+  options.no_source_timeout = 20s;
+  const base::Instant began = world.now();
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
+  EXPECT_NEAR(seconds_since(began, world), 50, 6);
+  EXPECT_EQ(getter.finish()->result, Result::incomplete);
+}
+
+TEST(SwarmHostEnd, WaitsForASourceThatIsSilentForAMinute) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  seed.swallows_pieces = true;
+  boot_seed(seed, shared);
+  boot(getter, download_from(getter, shared, {seed.listening()}));
+  world.run_for(70s);
+  seed.swallows_pieces = false;
+  EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 31s));
+  EXPECT_TRUE(shared.is_whole_at(getter));
+  EXPECT_EQ(world.dials[seed.listening()], 1);
+}
+
 TEST(SwarmHostEnd, EndsWhenNobodyKnowsAMagnetLink) {
   SwarmWorld world;
   const SharedTorrent shared;

@@ -86,6 +86,7 @@ class SwarmWorld {
     std::function<base::Bytes(base::Bytes)> bends_piece;  // what it gives for a piece it has
     std::optional<std::uint64_t> disk_room_bytes;         // of what is stored from now on
     std::set<base::Sha1Hash> hidden;                      // has them, but cannot find them when asked
+    bool swallows_pieces = false;                         // what it gives never leaves it
     std::size_t open_datagrams = 0;
     std::size_t open_groups = 0;                    // those of them that are for multicast
     std::vector<seam::SendDatagram> own_datagrams;  // sent from the others; nobody hears them
@@ -207,6 +208,7 @@ class SwarmWorld {
     }
     void on(seam::Send& send_action) { send(send_action.conn, std::move(send_action.bytes)); }
     void on(seam::SendPiece& piece) {
+      if (swallows_pieces) return;
       base::Bytes bytes = std::move(piece.header);
       const std::size_t head = bytes.size();
       const std::uint64_t count = piece.count_bytes.value_or(piece.piece->size_bytes() - piece.offset_bytes);

@@ -221,14 +221,19 @@ TEST_F(PeerSessionDownload, WaitsForEachRejectWithTheFastExtension) {
   EXPECT_EQ(peer_.told(), "released 1:32768+16384; arrived 1:16384+16384; ");
 }
 
-TEST_F(PeerSessionDownload, EndsAPeerThatChokesAndNeverRejects) {
+TEST_F(PeerSessionDownload, DoesNotWaitLongForAPeerThatChokesAndNeverRejects) {
   open();
   ask(blocks(1, 0, 1));
   peer_.say(wire::Choke{});
+  peer_.told();
+  peer_.sent();
   pass(29s);
-  EXPECT_FALSE(failure());
+  EXPECT_EQ(peer_.told(), "");
   pass(1s);
-  EXPECT_EQ(failure(), PeerFailure::silent);
+  EXPECT_EQ(peer_.told(), "released 1:0+16384; ");
+  EXPECT_EQ(peer_.sent(), "cancel 1:0+16384; ");
+  pass(149s);
+  EXPECT_FALSE(failure());
 }
 
 TEST_F(PeerSessionDownload, AsksAgainAfterTheNextUnchoke) {
