@@ -47,6 +47,7 @@ const AskedRuns::Asked* AskedRuns::find_awaited(const wire::BlockRange& block) c
 bool AskedRuns::settle(const wire::BlockRange& block) {
   const auto asked = std::ranges::find_if(runs_, [&](const Asked& each) { return is_awaited(each, block); });
   SHOAL_CHECK(asked != runs_.end());
+  for (auto earlier = runs_.begin(); earlier != asked; ++earlier) ++earlier->overtaken;
   asked->awaited &= ~(BlockSet{1} << *number_of(asked->run, block));
   --awaited_blocks_;
   bytes_ -= block.size_bytes;
@@ -85,6 +86,17 @@ AskedRuns::Withdrawn AskedRuns::withdraw_all_but(const wire::BlockRange& block) 
     withdraw_from(asked, all_blocks(asked.run) & ~(kept ? BlockSet{1} << *kept : BlockSet{0}), withdrawn);
   }
   drop_gone();
+  return withdrawn;
+}
+
+AskedRuns::Withdrawn AskedRuns::withdraw_overtaken(std::uint32_t blocks, base::Instant asked_until) {
+  Withdrawn withdrawn;
+  // A run is overtaken by all that overtake a later one.
+  for (Asked& asked : runs_) {
+    if (asked.overtaken < blocks) break;
+    if (asked.sent_at <= asked_until) withdraw_from(asked, asked.awaited, withdrawn);
+  }
+  if (!withdrawn.parts.empty()) drop_gone();
   return withdrawn;
 }
 

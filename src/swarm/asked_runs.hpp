@@ -22,6 +22,7 @@ class AskedRuns {
     BlockSet unsent = 0;
     BlockSet awaited = 0;
     base::Instant sent_at{};      // the oldest of the awaited ones, or before
+    std::uint32_t overtaken = 0;  // blocks of later runs that came since
   };
   struct Withdrawn {
     std::vector<Run> parts;                 // all that was withdrawn
@@ -41,6 +42,8 @@ class AskedRuns {
   [[nodiscard]] Withdrawn withdraw_all();
   [[nodiscard]] Withdrawn withdraw_unsent();
   [[nodiscard]] Withdrawn withdraw_all_but(const wire::BlockRange& block);
+  // Of runs asked until `asked_until` of which so many blocks of later ones came before.
+  [[nodiscard]] Withdrawn withdraw_overtaken(std::uint32_t blocks, base::Instant asked_until);
   [[nodiscard]] bool has_some_of(const Run& run) const;
   // The block that was asked for first; when none was, the one that will be. Not empty.
   [[nodiscard]] wire::BlockRange first() const;

@@ -10,7 +10,7 @@
 // kPeerRequestsMax, beyond that rejected (or dropped without BEP 6); at most two slabs are held, none for longer than
 // kSlabHeldMax and none by a slow peer; a peer that sends nothing for kSilenceMax, or no whole block of what it owes
 // for kBlockMax, is ended, and one that sends nothing of what it owes for kStallMax is asked for one block at a time
-// until it gives again; floods (haves, requests, metadata,
+// until it gives again; a block is not waited for that the peer has passed over; floods (haves, requests, metadata,
 // exchange, answers nobody asked for) end it.
 //
 // peer_session.cpp is its life from the handshake to the end; peer_session_receive.cpp takes the stream apart,
@@ -55,6 +55,9 @@ inline constexpr base::Duration kSilenceMax = std::chrono::seconds(180);
 inline constexpr base::Duration kHandshakeTimeout = std::chrono::seconds(15);
 inline constexpr base::Duration kStallMax = std::chrono::seconds(30);   // asked, and not a byte of it came
 inline constexpr base::Duration kBlockMax = std::chrono::seconds(180);  // asked, and not one block came whole
+// A block was lost or dropped when so many came that were asked for after it, and it is as old as this.
+inline constexpr std::uint32_t kOvertakenBlocks = 32;
+inline constexpr base::Duration kOvertakenAfter = std::chrono::seconds(10);
 inline constexpr base::Duration kSlabHeldMax = std::chrono::seconds(1);
 inline constexpr std::size_t kPeerScratchBytes = 64 * 1024;
 inline constexpr std::size_t kAllowedFastMax = 64;  // pieces of it that are remembered

@@ -285,6 +285,8 @@ void PeerSession::finish_block(Instant now) {
   const bool is_run_over = asked_.settle(block_);
   if (is_run_over || !is_fast_link(now)) slabs_.hand_over(block_run_);
   tell_handed_over(now);
+  const AskedRuns::Withdrawn dropped = asked_.withdraw_overtaken(kOvertakenBlocks, now - kOvertakenAfter);
+  if (!dropped.parts.empty()) take_back(dropped, now);
 }
 
 // What is still to come of the block is of no use any more.

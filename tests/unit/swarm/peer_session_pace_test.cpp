@@ -72,6 +72,37 @@ TEST_F(PeerSessionPace, EndsAPeerThatGivesNoBlockForMinutes) {
   EXPECT_EQ(peer_.told(), "released 1:0+16384; ended; ");
 }
 
+// Some drop a request without a word and go on with the others.
+TEST_F(PeerSessionPace, DoesNotWaitForABlockThatWasPassedOver) {
+  open();
+  ask(blocks(1, 0, 2));
+  peer_.receive(block_message(blocks(1, 0, 1)));
+  for (std::uint32_t i = 0; i < 40; ++i) ask(blocks(2 + i / 32, i % 32, 1));
+  pass(1s);
+  for (std::uint32_t i = 0; i < kOvertakenBlocks; ++i) peer_.receive(block_message(blocks(2 + i / 32, i % 32, 1)));
+  peer_.told();
+  peer_.sent();
+  pass(kOvertakenAfter);
+  EXPECT_EQ(peer_.told(), "");
+  peer_.receive(block_message(blocks(3, 0, 1)));
+  EXPECT_EQ(peer_.told(), "arrived 3:0+16384; released 1:16384+16384; ");
+  EXPECT_EQ(peer_.sent(), "cancel 1:16384+16384; ");
+  peer_.receive(block_message(blocks(1, 1, 1)));
+  EXPECT_EQ(peer_.told(), "") << "it comes late, and costs the peer nothing";
+  peer_.receive(block_message(blocks(3, 1, 1)));
+  EXPECT_EQ(peer_.told(), "arrived 3:16384+16384; ");
+}
+
+TEST_F(PeerSessionPace, WaitsForABlockOfAPeerThatAnswersInAnOrderOfItsOwn) {
+  open();
+  for (std::uint32_t i = 0; i < 64; ++i) ask(blocks(1 + i / 32, i % 32, 1));
+  pass(9s);
+  for (std::uint32_t i = 64; i-- > 0;) peer_.receive(block_message(blocks(1 + i / 32, i % 32, 1)));
+  const std::string told = peer_.told();
+  EXPECT_EQ(told.find("released"), std::string::npos) << told;
+  EXPECT_EQ(std::ranges::count(told, ';'), 64);
+}
+
 TEST_F(PeerSessionPace, EndsAPeerThatDribbles) {
   open();
   ask(blocks(1, 0, 1));
