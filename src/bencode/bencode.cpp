@@ -122,7 +122,8 @@ class Parser {
   }
 
   Read sort(Dictionary& dictionary) {
-    std::ranges::stable_sort(dictionary, {}, &Entry::key);
+    // The same keys stay in the order of the input.
+    std::ranges::sort(dictionary, {}, [](const Entry& entry) { return std::pair(entry.key, entry.key.data()); });
     const auto same = std::ranges::adjacent_find(dictionary, {}, &Entry::key);
     if (same == dictionary.end()) return {};
     const std::string_view again = std::next(same)->key;
