@@ -332,6 +332,7 @@ void SwarmDownload::convict(SourceId source, PieceIndex piece) {
 
 void SwarmDownload::on_store_failed() {
   is_paused_ = true;
+  web_tokens_at_.reset();  // nobody is asked now
   for (const PieceIndex piece : writes_.give_up()) picker_.on_lost(piece);
 }
 

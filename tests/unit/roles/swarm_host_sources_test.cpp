@@ -189,6 +189,23 @@ TEST(SwarmHostSources, KeepsToItsLimitOfTakingWhateverAWebSeedSends) {
   }
 }
 
+TEST(SwarmHostSources, SleepsOnAFullDiskThoughAWebSeedCouldBeAsked) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 2'000'000});
+  Host& getter = world.add("10.0.0.3:6000");
+  serve_web(world, shared, "http://web/data");
+  auto options = options_for(getter, shared);
+  options.web_seeds = {"http://web/data"};
+  options.limit_down_bytes_per_s = 100'000;
+  getter.disk_room_bytes = 300'000;
+  boot(getter, std::move(options));
+  world.run_for(30s);
+  ASSERT_TRUE(getter.is_running());
+  getter.disk_room_bytes.reset();
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
+  EXPECT_TRUE(shared.is_whole_at(getter));
+}
+
 TEST(SwarmHostSources, LeavesAWebSeedAloneWhilePeersAreFast) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 60'000'000, .piece_bytes = 256 * 1024});
