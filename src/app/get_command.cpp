@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <random>
@@ -194,30 +193,6 @@ Read<Place> choose_place(const GetOptions& options) {
   return Place{.folder = parent, .name = output.filename().string()};
 }
 
-// A folder of its own for --stdout, gone at the end.
-class TemporaryFolder {
- public:
-  static Read<std::unique_ptr<TemporaryFolder>> make() {
-    std::error_code error;
-    std::string pattern = (fs::temp_directory_path(error) / "shoal-XXXXXX").string();
-    if (error || ::mkdtemp(pattern.data()) == nullptr) {
-      return std::unexpected("--stdout: no temporary folder can be made; set TMPDIR to a folder that can be written");
-    }
-    return std::unique_ptr<TemporaryFolder>(new TemporaryFolder(pattern));
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
-
 std::optional<base::Duration> patience_of(const GetOptions& options) {
   if (options.patience_s > 0) return base::from_seconds(options.patience_s);
   if (::isatty(STDERR_FILENO) != 0) return std::nullopt;
@@ -267,18 +242,21 @@ Read<int> take_stdout() {
 }
 
 ExitCode run_swarm(const GetOptions& options, roles::SwarmHostOptions host, Place place, int data) {
-  std::unique_ptr<TemporaryFolder> temporary;
   if (options.to_stdout) {
-    auto made = TemporaryFolder::make();
-    if (!made) return fail(options.swarm.common, ExitCode::disk, made.error());
-    temporary = std::move(*made);
-    place = Place{.folder = temporary->path(), .name = {}};
+    // What is written has to stay somewhere: it is given to others, too.
+    std::error_code error;
+    place = Place{.folder = fs::temp_directory_path(error), .name = {}};
+    if (error) {
+      return fail(options.swarm.common, ExitCode::disk,
+                  "--stdout: there is no temporary folder; set TMPDIR to a folder that can be written");
+    }
   }
   const auto store = storage::TorrentStore::download({.folder = place.folder,
                                                       .name = place.name,
                                                       .info_hash = host.info_hash,
                                                       .selected = options.selected,
-                                                      .keeps_journal = host.gives_after_done});
+                                                      .keeps_journal = host.gives_after_done,
+                                                      .is_nameless = options.to_stdout});
   std::optional<storage::StreamingStore> stream;
   if (options.to_stdout) stream.emplace(*store, data);
   Audience audience({.common = options.swarm.common, .is_swarm = true, .prints_path = !options.to_stdout});
@@ -376,7 +354,9 @@ void add_get_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--select", options->selected, "only files that match, e.g. '*.iso' or 'docs/**'")
       ->allow_extra_args(false);
   command->add_flag("--sequential", options->is_sequential, "from the beginning to the end");
-  command->add_flag("--stdout", options->to_stdout, "write the one file to standard output, in order")
+  command
+      ->add_flag("--stdout", options->to_stdout,
+                 "write the one file to standard output, in order; TMPDIR needs room for it")
       ->excludes("--output");
   command->add_flag("--seed", options->seeds, "go on giving when done, until Ctrl-C");
   command->add_option("--seed-for", options->seed_for, "go on giving for this time, e.g. 10m");

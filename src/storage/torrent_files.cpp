@@ -40,6 +40,7 @@ TorrentFiles::TorrentFiles(TorrentFilesOptions options)
       part_(std::move(options.part)),
       whole_(std::move(options.whole)),
       side_(std::move(options.side)),
+      is_nameless_(options.is_nameless),
       manifest_(std::move(options.manifest)),
       in_tree_(std::move(options.in_tree)),
       is_whole_(std::move(options.is_whole)),
@@ -229,7 +230,7 @@ StoreResult<TorrentFiles::Handle> TorrentFiles::create(std::uint32_t file) {
   }
   const auto location = locate(file, Folder::Missing::is_created);
   if (!location) return std::unexpected(error_at(file, location.error(), "create"));
-  auto created = location->folder->create(location->name);
+  auto created = is_nameless_ ? location->folder->create_nameless() : location->folder->create(location->name);
   if (!created) return std::unexpected(std::move(created.error()));
   know(file, 0);
   return keep(file, *std::move(created));
@@ -268,7 +269,8 @@ StoreResult<void> TorrentFiles::check_ours(std::uint32_t file, int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return std::unexpected(error_at(file, errno, "examine"));
   // The side file has no name once the download is finished.
-  if (status.st_nlink == 0 && file != side_number()) return std::unexpected(change_of(file, " was removed"));
+  if (status.st_nlink == 0 && file != side_number() && !is_nameless_)
+    return std::unexpected(change_of(file, " was removed"));
   if (static_cast<std::uint64_t>(status.st_size) < reached) return std::unexpected(change_of(file, " was cut short"));
   return {};
 }

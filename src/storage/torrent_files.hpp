@@ -60,6 +60,7 @@ struct TorrentFilesOptions {
   std::shared_ptr<const metainfo::Manifest> manifest;  // with a layout
   std::vector<bool> in_tree;                           // by file: the others' bytes belong to the side file
   std::vector<bool> is_whole;                          // by file: it is a finished one; empty: none is
+  bool is_nameless = false;                            // the part of a single file: it goes with this object
 };
 
 class TorrentFiles {
@@ -166,6 +167,7 @@ class TorrentFiles {
   const std::string part_;
   const std::string whole_;
   const std::string side_;
+  const bool is_nameless_;
   const std::shared_ptr<const metainfo::Manifest> manifest_;
   const std::vector<bool> in_tree_;
 

@@ -105,18 +105,19 @@ StoreResult<void> TorrentStore::Impl::write_aside(Write& write, std::uint64_t of
 StoreResult<void> TorrentStore::Impl::write_to_share(ByteRange range, base::ByteView bytes) {
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(range); !marked) return marked;
-  journal_->touch();
+  if (journal_) journal_->touch();
   auto written = files_->write(range.offset, bytes);
   if (!written) {
     note_changed();
     return written;
   }
-  journal_->touch();
+  if (journal_) journal_->touch();
   return {};
 }
 
 // Before bytes of this range are written: the journal says which files are no longer as it noted them.
 StoreResult<void> TorrentStore::Impl::mark_dirty(ByteRange range) {
+  if (!journal_) return {};  // nobody will read it
   for (const TorrentFiles::Stretch& stretch : files_->stretches(range)) {
     if (stretch.is_padding || is_dirty_[stretch.file] || files_->is_whole(stretch.file)) continue;
     const std::lock_guard guard(mutex_);
@@ -130,6 +131,7 @@ StoreResult<void> TorrentStore::Impl::mark_dirty(ByteRange range) {
 
 // The journal says of files that somebody else cut or removed that its claims need to be looked at.
 void TorrentStore::Impl::note_changed() {
+  if (!journal_) return;
   const std::vector<std::uint32_t> changed = files_->take_changed();
   const std::lock_guard guard(mutex_);
   for (const std::uint32_t file : changed) (void)journal_->add_changed(file);
@@ -216,14 +218,14 @@ StoreResult<void> TorrentStore::Impl::bring_to(PieceIndex place, Write& write) {
   if (!write.own_file.is_open() && place == write.places.front()) return {};  // where it was written
   const std::shared_lock writing(writing_);
   if (auto marked = mark_dirty(to); !marked) return marked;
-  journal_->touch();
+  if (journal_) journal_->touch();
   auto copied = write.own_file.is_open() ? files_->copy_in(write.own_file.get(), 0, to)
                                          : files_->copy_within(files_->range_of(write.places.front()).offset, to);
   if (!copied) {
     note_changed();
     return copied;
   }
-  journal_->touch();
+  if (journal_) journal_->touch();
   return {};
 }
 

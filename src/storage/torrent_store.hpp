@@ -41,6 +41,8 @@ struct TorrentStoreOptions {
   metainfo::InfoHash info_hash;       // what the journal is for
   std::vector<std::string> selected;  // globs over paths ("*.iso", "a/b/*"); empty: every file
   bool keeps_journal = false;         // after finish(): a later run begins without hashing
+  // For a share of one file that is only passed on: it never has a name, and goes with the process, however that ends.
+  bool is_nameless = false;
 };
 
 class TorrentStore final : public PieceStore, public PieceLibrary {

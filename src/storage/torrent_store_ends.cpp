@@ -62,6 +62,7 @@ StoreResult<std::vector<seam::HeldPiece>> TorrentStore::Impl::open(const Manifes
   if (auto prepared = prepare_place(manifest); !prepared) return std::unexpected(std::move(prepared.error()));
   if (auto chosen = choose_files(manifest); !chosen) return std::unexpected(std::move(chosen.error()));
   auto shared = std::make_shared<const Manifest>(manifest);
+  if (options_.is_nameless) return open_nameless(std::move(shared));
   auto opened = open_torrent(place_, shared, wanted_);
   if (!opened) return std::unexpected(std::move(opened.error()));
   std::optional<TorrentJournal> journal;
@@ -77,6 +78,27 @@ StoreResult<std::vector<seam::HeldPiece>> TorrentStore::Impl::open(const Manifes
   return held();
 }
 
+// Also again after a failure: what is there is there.
+StoreResult<std::vector<seam::HeldPiece>> TorrentStore::Impl::open_nameless(std::shared_ptr<const Manifest> manifest) {
+  SHOAL_CHECK(!manifest->layout->is_folder);
+  const std::lock_guard guard(mutex_);
+  writes_.clear();
+  owners_.clear();
+  if (files_ != nullptr) return held();
+  files_ = std::make_shared<TorrentFiles>(TorrentFilesOptions{.folder = place_.folder,
+                                                              .part = place_.part,
+                                                              .whole = {},
+                                                              .side = {},
+                                                              .manifest = manifest,
+                                                              .in_tree = wanted_,
+                                                              .is_whole = {},
+                                                              .is_nameless = true});
+  by_hash_ = sorted_by_hash(*manifest);
+  verified_ = base::Bitfield(manifest->piece_count());
+  manifest_ = std::move(manifest);
+  return held();
+}
+
 // The folder, the names in it, and the lock.
 StoreResult<void> TorrentStore::Impl::prepare_place(const Manifest& manifest) {
   const std::string name = options_.name.value_or(manifest.name);
@@ -85,6 +107,10 @@ StoreResult<void> TorrentStore::Impl::prepare_place(const Manifest& manifest) {
   if (place_.folder != nullptr && place_.name == name) return {};
   auto folder = Folder::open(options_.folder, Folder::Missing::is_an_error);
   if (!folder) return std::unexpected(std::move(folder.error()));
+  if (options_.is_nameless) {
+    place_ = {.folder = *std::move(folder), .name = name, .part = name, .side = {}, .journal = {}, .info_hash = {}};
+    return {};
+  }
   auto lock = LockFile::acquire(*folder, sibling_name(name, ".shoal-lock"), path_);
   if (!lock) return std::unexpected(std::move(lock.error()));
   lock_.reset();
@@ -149,7 +175,7 @@ std::vector<seam::HeldPiece> TorrentStore::Impl::held() const {
 }
 
 StoreResult<std::string> TorrentStore::Impl::finish() {
-  if (is_serving_) return path_;
+  if (is_serving_ || options_.is_nameless) return path_;
   SHOAL_CHECK(files_ != nullptr);
   for (std::uint32_t i = 0; i < wanted_pieces_.size(); ++i) {
     const PieceIndex piece(i);

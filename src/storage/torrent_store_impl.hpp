@@ -59,6 +59,7 @@ class TorrentStore::Impl {
   using WritePtr = std::shared_ptr<Write>;
 
   // --- open and finish (torrent_store_ends.cpp) ---
+  StoreResult<std::vector<seam::HeldPiece>> open_nameless(std::shared_ptr<const metainfo::Manifest> manifest);
   StoreResult<void> prepare_place(const metainfo::Manifest& manifest);
   StoreResult<void> choose_files(const metainfo::Manifest& manifest);
   void adopt(OpenedTorrent& opened, std::shared_ptr<const metainfo::Manifest> manifest,

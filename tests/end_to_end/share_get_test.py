@@ -186,6 +186,17 @@ class Places(OneFile):
         self.assertIn("manifest", [event["event"] for event in told])
         self.assertEqual(told[-1]["event"], "finished")
 
+    def test_standard_output_leaves_nothing_behind_whatever_happens(self):
+        temporary = self.root / "temporary"
+        temporary.mkdir()
+        with self.prefixed(["env", f"TMPDIR={temporary}"]):
+            process = self.get(*self.what, "--stdout", "--json", "--limit-down", "200K")
+        wait_until(lambda: '"verified"' in process.stderr, "something has come")
+        self.assertEqual(list(temporary.iterdir()), [])
+        process.signal(signal.SIGKILL)
+        process.wait()
+        self.assertEqual(list(temporary.iterdir()), [])
+
     def test_a_folder_can_be_given_another_name(self):
         box = bencode.write_files(self.here / "box", NAMES)
         sharer = self.share(box, "--no-local")

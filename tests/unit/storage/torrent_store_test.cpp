@@ -206,6 +206,26 @@ TEST_F(TorrentStoreTest, GivesFilesTheTimesThatTheShareSays) {
   EXPECT_EQ(open_indices(*make_store({}, true), share.manifest), share.all_pieces());
 }
 
+TEST_F(TorrentStoreTest, GivesANamelessFileNoNameAtAnyTime) {
+  TorrentShare share(1000);
+  share.file({"share"}, 2'500).cut();
+  share.manifest.layout->is_folder = false;
+  const auto store = TorrentStore::download(
+      {.folder = folder_.path(), .name = {}, .info_hash = {}, .selected = {}, .is_nameless = true});
+  EXPECT_TRUE(open_indices(*store, share.manifest).empty());
+  put_pieces(*store, share, {0, 2});
+  EXPECT_TRUE(names_in(folder_.path()).empty());
+  // Opened again, as after a full disk.
+  ASSERT_TRUE(store->begin(seam::WriteId(1), share.places_of(1), 1000));
+  EXPECT_EQ(open_indices(*store, share.manifest), (std::vector<std::uint32_t>{0, 2}));
+  put_pieces(*store, share, {1});
+  ASSERT_TRUE(store->finish());
+  for (const std::uint32_t piece : {0u, 1u, 2u}) {
+    EXPECT_TRUE(std::ranges::equal(read_all(*store->look_up(share.manifest.pieces[piece])), share.piece(piece)));
+  }
+  EXPECT_TRUE(names_in(folder_.path()).empty());
+}
+
 TEST_F(TorrentStoreTest, TakesPiecesFromSeveralThreadsAndLooksThemUpMeanwhile) {
   TorrentShare share(1000);
   for (int i = 0; i < 40; ++i) share.file({"d" + std::to_string(i % 3), std::to_string(i)}, 50 + 77 * i);
