@@ -396,7 +396,9 @@ void SwarmDownload::stop() {
 
 bool SwarmDownload::is_hopeful() const {
   if (is_paused_) return true;
-  const auto has_something = [this](SourceId source) { return picker_.is_interesting(source); };
+  const auto has_something = [this](SourceId source) {
+    return picker_.is_interesting(source) && !picker_.has_let_us_down(source);
+  };
   return std::ranges::any_of(context_.links.all(),
                              [&](const auto& entry) {
                                const SwarmLink& link = *entry.second;

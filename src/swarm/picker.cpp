@@ -355,6 +355,11 @@ bool Picker::Impl::is_interesting(SourceId id) const {
   return found != sources_.end() && !found->second.is_convicted && found->second.interesting > 0;
 }
 
+bool Picker::Impl::has_let_us_down(SourceId id) const {
+  const auto found = sources_.find(id);
+  return found != sources_.end() && found->second.let_downs >= kLetDownsMany;
+}
+
 bool Picker::Impl::is_end_game() const {
   const std::uint32_t without = sources_with_all_ > 0 ? 0 : fresh_.size_at(0);
   if (is_done() || fresh_.size() > without) return false;

@@ -43,6 +43,7 @@ inline constexpr std::size_t kHoldersMax = 2;                           // of on
 inline constexpr base::Duration kRunTimeMax = std::chrono::seconds(1);  // but one block at least
 inline constexpr base::Duration kLetDownPause = std::chrono::milliseconds(100);
 inline constexpr base::Duration kLetDownPauseMax = std::chrono::seconds(30);
+inline constexpr std::uint32_t kLetDownsMany = 5;  // in a row: within some 2 s at least
 
 enum class SourceKind : std::uint8_t { blocks, whole_pieces };
 
@@ -111,6 +112,8 @@ class Picker {
   void on_lost(base::PieceIndex piece);
 
   [[nodiscard]] bool is_interesting(SourceId source) const;  // it has a wanted piece that we lack
+  // It gave back all that it was asked for, again and again: nothing of what it has can be hoped for.
+  [[nodiscard]] bool has_let_us_down(SourceId source) const;
   [[nodiscard]] bool is_done() const;                        // every wanted piece is verified
   [[nodiscard]] bool is_end_game() const;
   [[nodiscard]] const base::Bitfield& verified() const;

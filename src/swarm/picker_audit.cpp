@@ -164,6 +164,9 @@ void Picker::on_lost(base::PieceIndex piece) {
 bool Picker::is_interesting(SourceId source) const {
   return impl_->is_interesting(source);
 }
+bool Picker::has_let_us_down(SourceId source) const {
+  return impl_->has_let_us_down(source);
+}
 bool Picker::is_done() const {
   return impl_->is_done();
 }

@@ -65,6 +65,7 @@ class Picker::Impl {
   void on_lost(base::PieceIndex piece);
 
   bool is_interesting(SourceId id) const;
+  bool has_let_us_down(SourceId id) const;
   bool is_done() const { return left_pieces_ == 0; }
   bool is_end_game() const;
   const base::Bitfield& verified() const { return verified_; }

@@ -199,6 +199,7 @@ TEST_F(PickerTailTest, ASourceThatGivesEverythingBackIsAskedLessAndLess) {
   for (const base::Instant end = now_ + seconds(100); now_ < end;) {
     if (pick(0) != "-") {
       ++asked;
+      EXPECT_EQ(picker_->has_let_us_down(SourceId(0)), asked > 5);
       release(0, blocks(0, 0, 3));
       EXPECT_EQ(pick(0), "-");
     }
