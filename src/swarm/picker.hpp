@@ -114,7 +114,7 @@ class Picker {
   [[nodiscard]] bool is_interesting(SourceId source) const;  // it has a wanted piece that we lack
   // It gave back all that it was asked for, again and again: nothing of what it has can be hoped for.
   [[nodiscard]] bool has_let_us_down(SourceId source) const;
-  [[nodiscard]] bool is_done() const;                        // every wanted piece is verified
+  [[nodiscard]] bool is_done() const;  // every wanted piece is verified
   [[nodiscard]] bool is_end_game() const;
   [[nodiscard]] const base::Bitfield& verified() const;
   [[nodiscard]] std::uint32_t sources_of(base::PieceIndex piece) const;
