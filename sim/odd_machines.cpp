@@ -127,9 +127,9 @@ class OddMachine : public seam::Machine {
   base::Rng rng_;
 };
 
-class Flooder : public seam::Machine {
+class RequestFlooder : public seam::Machine {
  public:
-  Flooder(base::Endpoint target, base::Bytes request, base::Rng rng)
+  RequestFlooder(base::Endpoint target, base::Bytes request, base::Rng rng)
       : target_(target), request_(std::move(request)), rng_(std::move(rng)) {}
 
   void start(base::Instant now) override {
@@ -184,7 +184,7 @@ std::unique_ptr<seam::Machine> make_odd(std::unique_ptr<seam::Machine> honest, O
 }
 
 std::unique_ptr<seam::Machine> make_flooder(base::Endpoint target, base::Bytes request, base::Rng rng) {
-  return std::make_unique<Flooder>(target, std::move(request), std::move(rng));
+  return std::make_unique<RequestFlooder>(target, std::move(request), std::move(rng));
 }
 
 }  // namespace shoal::sim

@@ -13,6 +13,7 @@
 
 #include "app/print.hpp"
 #include "app/progress.hpp"
+#include "base/ascii.hpp"
 #include "metainfo/paths.hpp"
 
 namespace shoal::app {
@@ -45,9 +46,7 @@ Read<std::string> read_limited(const fs::path& path) {
 
 std::string scheme_of(std::string_view text) {
   const std::size_t end = text.find(':');
-  std::string scheme(text.substr(0, end == std::string_view::npos ? 0 : end));
-  std::ranges::transform(scheme, scheme.begin(), [](unsigned char letter) { return std::tolower(letter); });
-  return scheme;
+  return base::ascii_lower(text.substr(0, end == std::string_view::npos ? 0 : end));
 }
 
 Read<metainfo::Torrent> read_torrent(const fs::path& path) {

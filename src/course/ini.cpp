@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/ascii.hpp"
+
 namespace shoal::course {
 namespace {
 
@@ -13,14 +15,6 @@ constexpr std::string_view kBlanks = " \t\v\f";
 
 bool is_comment(std::string_view line) {
   return line.starts_with('#') || line.starts_with(';');
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& letter : lower) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
-  return lower;
 }
 
 class IniParser {
@@ -66,7 +60,7 @@ class IniParser {
   Configured<void> add_entry(std::string_view line) {
     const std::size_t separator = line.find_first_of("=:");
     if (separator == std::string_view::npos) return wrong("", "neither a [section], nor 'key = value', nor a comment");
-    std::string key = lower_case(trim_blanks(line.substr(0, separator)));
+    std::string key = base::ascii_lower(trim_blanks(line.substr(0, separator)));
     if (key.empty()) return wrong("", fmt::format("nothing stands before the '{}'", line[separator]));
     if (ini_.sections.empty()) return wrong(std::move(key), "stands before the first [section]");
     IniSection& section = ini_.sections.back();

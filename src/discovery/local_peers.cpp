@@ -10,7 +10,7 @@ namespace {
 using base::Endpoint;
 using base::Instant;
 
-seam::SocketId socket_of(std::size_t interface) {
+seam::SocketId group_socket_of(std::size_t interface) {
   return seam::SocketId(kFirstLocalSocket + static_cast<std::uint32_t>(interface));
 }
 
@@ -23,7 +23,7 @@ LocalPeers::LocalPeers(LocalPeersOptions options, base::Rng rng)
 
 void LocalPeers::start(Instant now) {
   for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
-    actions_.push_back(seam::OpenDatagram{socket_of(i), options_.interfaces[i], wire::kLocalDiscoveryGroup});
+    actions_.push_back(seam::OpenDatagram{group_socket_of(i), options_.interfaces[i], wire::kLocalDiscoveryGroup});
   }
   searches_ = 0;
   search(now);
@@ -33,7 +33,7 @@ void LocalPeers::search(Instant now) {
   const base::Bytes message =
       wire::encode(wire::LocalSearch{.port = options_.port, .info_hashes = {options_.info_hash}, .cookie = cookie_});
   for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
-    actions_.push_back(seam::SendDatagram{socket_of(i), wire::kLocalDiscoveryGroup, message});
+    actions_.push_back(seam::SendDatagram{group_socket_of(i), wire::kLocalDiscoveryGroup, message});
   }
   ++searches_;
   last_search_ = now;
@@ -100,7 +100,7 @@ void LocalPeers::stop() {
   next_search_.reset();
   answer_at_.reset();
   for (std::size_t i = 0; i < options_.interfaces.size(); ++i) {
-    actions_.push_back(seam::CloseDatagram{socket_of(i)});
+    actions_.push_back(seam::CloseDatagram{group_socket_of(i)});
   }
 }
 

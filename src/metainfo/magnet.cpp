@@ -6,28 +6,22 @@
 #include <array>
 #include <optional>
 
+#include "base/ascii.hpp"
 #include "metainfo/urls.hpp"
 
 namespace shoal::metainfo {
 namespace {
 
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool is_same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 // The text behind the prefix; nothing when it begins otherwise.
 std::optional<std::string_view> behind(std::string_view text, std::string_view prefix) {
-  if (text.size() < prefix.size() || !is_same_word(text.substr(0, prefix.size()), prefix)) return std::nullopt;
+  if (text.size() < prefix.size() || !base::is_same_ignoring_case(text.substr(0, prefix.size()), prefix))
+    return std::nullopt;
   return text.substr(prefix.size());
 }
 
 int hex_value(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
-  const char letter = lower(digit);
+  const char letter = base::ascii_lower(digit);
   return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
@@ -52,8 +46,8 @@ std::string escape(std::string_view text) {
   constexpr std::string_view kPlain = "-._~";
   std::string escaped;
   for (const char c : text) {
-    const bool is_plain =
-        (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || kPlain.find(c) != std::string_view::npos;
+    const bool is_plain = (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z') || (c >= '0' && c <= '9') ||
+                          kPlain.find(c) != std::string_view::npos;
     if (is_plain) {
       escaped += c;
     } else {
@@ -72,7 +66,7 @@ std::optional<InfoHash> parse_base32(std::string_view text) {
   int bit_count = 0;
   std::size_t written = 0;
   for (const char c : text) {
-    const char letter = lower(c);
+    const char letter = base::ascii_lower(c);
     const bool is_letter = letter >= 'a' && letter <= 'z';
     if (!is_letter && (letter < '2' || letter > '7')) return std::nullopt;
     bits = bits << 5 | static_cast<std::uint32_t>(is_letter ? letter - 'a' : letter - '2' + 26);
@@ -110,14 +104,14 @@ class MagnetParser {
       key = key.substr(0, dot);
     }
     std::string raw(parameter.substr(equals + 1));
-    const bool is_name = is_same_word(key, "dn");
+    const bool is_name = base::is_same_ignoring_case(key, "dn");
     if (is_name) std::ranges::replace(raw, '+', ' ');  // as forms are encoded; in a URL it is itself
     auto value = unescape(raw);
     if (!value) return MagnetError::bad_escape;
-    if (is_same_word(key, "xt")) return take_topic(*value);
-    if (is_same_word(key, "tr")) add_url(magnet_.trackers, *value, kTrackersMax);
-    if (is_same_word(key, "ws")) add_url(magnet_.web_seeds, *value, kWebSeedsMax);
-    if (is_same_word(key, "x.pe")) take_peer(*value);
+    if (base::is_same_ignoring_case(key, "xt")) return take_topic(*value);
+    if (base::is_same_ignoring_case(key, "tr")) add_url(magnet_.trackers, *value, kTrackersMax);
+    if (base::is_same_ignoring_case(key, "ws")) add_url(magnet_.web_seeds, *value, kWebSeedsMax);
+    if (base::is_same_ignoring_case(key, "x.pe")) take_peer(*value);
     if (is_name) magnet_.name = std::move(*value);
     return std::nullopt;
   }

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
+
 namespace shoal::metainfo {
 namespace {
-
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 // Component by component, so that a folder stands right before everything in it.
 class PathOrder {
@@ -27,9 +25,11 @@ class PathOrder {
  private:
   [[nodiscard]] int compare(std::string_view a, std::string_view b) const {
     if (letters_ == Letters::exact) return a.compare(b);
-    const auto [left, right] = std::ranges::mismatch(a, b, {}, lower, lower);
+    const auto [left, right] = std::ranges::mismatch(a, b, base::is_same_letter);
     if (left == a.end() || right == b.end()) return (left != a.end()) - (right != b.end());
-    return static_cast<unsigned char>(lower(*left)) < static_cast<unsigned char>(lower(*right)) ? -1 : 1;
+    return static_cast<unsigned char>(base::ascii_lower(*left)) < static_cast<unsigned char>(base::ascii_lower(*right))
+               ? -1
+               : 1;
   }
 
   Letters letters_;

@@ -7,9 +7,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/string.hpp>
 
 #include "base/check.hpp"
@@ -21,7 +19,6 @@ namespace {
 
 namespace http = beast::http;
 
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr base::Duration kSweepEvery = std::chrono::seconds(5);
 constexpr std::string_view kUserAgent = "Shoal";
 

@@ -7,9 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -21,7 +19,6 @@ namespace {
 namespace http = beast::http;
 
 // Never throws, but when the whole loop ends.
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 128u << 10;  // room for one read of a body
 
 // Makes OpenSSL compare the certificate with `host`.

@@ -10,10 +10,12 @@
 #include <optional>
 #include <string>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -27,6 +29,9 @@
 namespace shoal::net {
 
 namespace beast = boost::beast;
+
+// What went wrong is returned beside the result.
+inline constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
 inline constexpr std::uint32_t kHttpHeadBytesMax = 16u << 10;  // of an answer
 inline constexpr int kInterimAnswersMax = 8;                   // 1xx, before the real one

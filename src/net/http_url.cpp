@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.hpp"
 #include "base/endpoint.hpp"
 #include "wire/http.hpp"
 
@@ -29,13 +30,6 @@ bool is_digit(char c) {
 }
 bool is_hex(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return lower;
 }
 
 // Encodes what may not stand in a path or a query; a percent sign that begins a code stays.
@@ -85,7 +79,7 @@ std::expected<void, std::string> read_authority(std::string_view text, HttpUrl& 
   }
   const bool has_bracket = text.starts_with('[');
   const std::size_t host_end = std::min(has_bracket ? text.find(']') : text.find(':'), text.size());
-  url.host = lower_case(text.substr(has_bracket ? 1 : 0, host_end - (has_bracket ? 1 : 0)));
+  url.host = base::ascii_lower(text.substr(has_bracket ? 1 : 0, host_end - (has_bracket ? 1 : 0)));
   const bool is_closed = !has_bracket || host_end < text.size();
   if (!is_closed || !(has_bracket ? is_ipv6(url.host) : is_host_name(url.host))) {
     return std::unexpected("it names no host");
@@ -144,8 +138,9 @@ std::expected<HttpUrl, std::string> parse_http_url(std::string_view text) {
   const auto scheme = scheme_of(text);
   if (!scheme || text.substr(scheme->size(), 3) != "://") return std::unexpected("it is no URL");
   HttpUrl url;
-  url.is_https = lower_case(*scheme) == "https";
-  if (!url.is_https && lower_case(*scheme) != "http") return std::unexpected("only http and https can be fetched");
+  url.is_https = base::ascii_lower(*scheme) == "https";
+  if (!url.is_https && base::ascii_lower(*scheme) != "http")
+    return std::unexpected("only http and https can be fetched");
 
   const std::string_view rest = text.substr(scheme->size() + 3);
   const std::size_t authority_end = std::min(rest.find_first_of("/?#"), rest.size());

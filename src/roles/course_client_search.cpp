@@ -8,9 +8,9 @@ namespace {
 
 using base::Instant;
 using Result = seam::Finish::Result;
-using What = seam::TrackerTrace::What;
+using TrackerFate = seam::TrackerTrace::What;
 
-seam::Tell tracker_trace(What what, const base::Endpoint& tracker, std::string name, std::string reason) {
+seam::Tell tracker_trace(TrackerFate what, const base::Endpoint& tracker, std::string name, std::string reason) {
   return {seam::TrackerTrace{.what = what, .tracker = tracker, .name = std::move(name), .reason = std::move(reason)}};
 }
 
@@ -20,7 +20,7 @@ CourseSearch::CourseSearch(const CourseClientOptions& options, swarm::ConnIds& i
 
 void CourseSearch::start(Instant now) {
   if (options_.tracker) {
-    actions_.push_back(tracker_trace(What::chosen, *options_.tracker, "", "it was named"));
+    actions_.push_back(tracker_trace(TrackerFate::chosen, *options_.tracker, "", "it was named"));
     ask(*options_.tracker, now);
   } else {
     discovery::FinderOptions finder{
@@ -85,7 +85,7 @@ void CourseSearch::advance(Instant now) {
           !failures_.empty()      ? "the next to answer, after " + asked_.to_string() + " did not serve"
           : finder_->found() == 1 ? std::string("the only one that has answered")
                                   : "the first of " + std::to_string(finder_->found()) + " to answer";
-      actions_.push_back(tracker_trace(What::chosen, next->tracker, next->name, reason));
+      actions_.push_back(tracker_trace(TrackerFate::chosen, next->tracker, next->name, reason));
       ask(next->tracker, now);
     } else if (!finder_ || finder_->is_over()) {
       give_up();
@@ -125,7 +125,7 @@ bool CourseSearch::is_listing_anybody(const course::FileInfo& file) const {
 }
 
 void CourseSearch::note_failure(swarm::QueryFailure failure, std::string message) {
-  actions_.push_back(tracker_trace(What::failed, asked_, "", message));
+  actions_.push_back(tracker_trace(TrackerFate::failed, asked_, "", message));
   failures_.push_back(failure);
   failure_messages_.append(failure_messages_.empty() ? "" : "; ").append(message);
 }

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <span>
 
+#include "base/ascii.hpp"
 #include "base/check.hpp"
 #include "roles/shared_body.hpp"
 
 namespace shoal::roles {
 namespace {
 
-constexpr std::size_t kScratchBytes = 64 * 1024;
+constexpr std::size_t kHttpScratchBytes = 64 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 base::Bytes bytes_of(std::string_view text) {
@@ -24,10 +25,7 @@ base::Duration time_for(std::uint64_t bytes) {
 // RFC 9110, 10.1.1: the client waits for a word before it sends the body.
 bool expects_continue(const wire::HttpRequest& request) {
   const auto expected = request.header("expect");
-  constexpr std::string_view kExpected = "100-continue";
-  return expected && !request.is_1_0 && std::ranges::equal(*expected, kExpected, [](char given, char wanted) {
-           return (given >= 'A' && given <= 'Z' ? static_cast<char>(given - 'A' + 'a') : given) == wanted;
-         });
+  return expected && !request.is_1_0 && base::is_same_ignoring_case(*expected, "100-continue");
 }
 
 }  // namespace
@@ -36,7 +34,7 @@ HttpConnections::HttpConnections(tracker::HttpAnswers& answers, seam::Actions& a
     : answers_(answers),
       actions_(actions),
       connections_max_(connections_max),
-      scratch_(std::make_unique<std::byte[]>(kScratchBytes)) {}
+      scratch_(std::make_unique<std::byte[]>(kHttpScratchBytes)) {}
 
 void HttpConnections::adopt(seam::ConnId conn, const course::Asker& asker, base::ByteView first, base::Instant now) {
   SHOAL_CHECK(!first.empty());
@@ -58,7 +56,7 @@ void HttpConnections::make_room() {
 void HttpConnections::on_bytes_arrived(const seam::BytesArrived& event, base::Instant now) {
   const auto found = connections_.find(event.conn);
   if (found == connections_.end()) return;
-  SHOAL_CHECK(event.count <= kScratchBytes);
+  SHOAL_CHECK(event.count <= kHttpScratchBytes);
   Connection& connection = found->second;
   const base::ByteView bytes(scratch_.get(), event.count);
   if (connection.received.empty()) set_deadline(found, now + kHttpHeadTimeout);
@@ -123,7 +121,7 @@ seam::ReadTargets HttpConnections::next_read(seam::ConnId conn) {
   // Not more than one head, or the body that belongs to it.
   const std::uint64_t whole = connection.awaited == nullptr ? wire::kHttpHeadBytesMax : connection.awaited_bytes();
   SHOAL_CHECK(connection.received.size() < whole);
-  const std::uint64_t room = std::min<std::uint64_t>(whole - connection.received.size(), kScratchBytes);
+  const std::uint64_t room = std::min<std::uint64_t>(whole - connection.received.size(), kHttpScratchBytes);
   return {{std::span(scratch_.get(), static_cast<std::size_t>(room)), {}}};
 }
 

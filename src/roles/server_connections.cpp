@@ -8,12 +8,12 @@ namespace shoal::roles {
 namespace {
 
 // Requests are 8 to 28 bytes; this is room for hundreds, and for a whole burst of what is not a request.
-constexpr std::size_t kScratchBytes = 16 * 1024;
+constexpr std::size_t kRequestScratchBytes = 16 * 1024;
 
 }  // namespace
 
 ServerConnections::ServerConnections(ServerConnectionsOptions options)
-    : options_(options), scratch_(std::make_unique<std::byte[]>(kScratchBytes)) {}
+    : options_(options), scratch_(std::make_unique<std::byte[]>(kRequestScratchBytes)) {}
 
 template <typename Act>
 void ServerConnections::serve(seam::ConnId conn, Act act) {
@@ -45,7 +45,7 @@ void ServerConnections::on_accepted(const seam::Accepted& event) {
 }
 
 void ServerConnections::on_bytes_arrived(const seam::BytesArrived& event, base::Instant now) {
-  SHOAL_CHECK(event.count <= kScratchBytes);
+  SHOAL_CHECK(event.count <= kRequestScratchBytes);
   const base::ByteView bytes(scratch_.get(), event.count);
   serve(event.conn, [&](swarm::CourseServer& server) { server.on_bytes(bytes, now, actions_); });
 }
@@ -99,7 +99,7 @@ void ServerConnections::on_answer_ready(RequestId request, swarm::Answer answer,
 seam::ReadTargets ServerConnections::next_read(seam::ConnId conn) {
   const auto found = connections_.find(conn);
   if (found == connections_.end() || !found->second.server.begin_read()) return {};
-  return {{std::span(scratch_.get(), kScratchBytes), {}}};
+  return {{std::span(scratch_.get(), kRequestScratchBytes), {}}};
 }
 
 std::optional<base::Instant> ServerConnections::next_deadline() const {

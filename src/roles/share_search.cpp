@@ -22,7 +22,7 @@ using base::Endpoint;
 using base::Instant;
 using Goal = ShareSearchOptions::Goal;
 using Result = seam::Finish::Result;
-using What = seam::TrackerTrace::What;
+using TrackerFate = seam::TrackerTrace::What;
 
 // After the first answer: all others of a network have come by then, also when one datagram was lost.
 constexpr base::Duration kStragglers = std::chrono::milliseconds(400);
@@ -31,7 +31,6 @@ constexpr base::Duration kTorrentTimeout = std::chrono::seconds(60);
 constexpr std::size_t kListBytesMax = 4u << 20;
 constexpr std::size_t kSharesReadMax = 1000;  // of one tracker
 constexpr std::size_t kNamesTold = 10;        // in one message
-constexpr int kStatusOk = 200;
 constexpr int kStatusCreated = 201;
 
 std::uint64_t number_of(const boost::json::object& object, std::string_view key) {
@@ -205,7 +204,7 @@ class Search final : public ShareSearch {
       case Asked::torrent:
         return on_torrent(question, fetched);
       case Asked::publication:
-        if (fetched.status != kStatusCreated && fetched.status != kStatusOk) return on_refused(question, fetched);
+        if (fetched.status != kStatusCreated && fetched.status != wire::kHttpOk) return on_refused(question, fetched);
         result_.trackers.push_back(question.tracker);
         result_.published_at = question.tracker;
         to_publish_at_.clear();
@@ -215,15 +214,15 @@ class Search final : public ShareSearch {
   }
 
   void on_list(const Question& question, const seam::Fetched& fetched) {
-    auto shares = fetched.status == kStatusOk ? parse_shares(fetched.body, question.tracker) : std::nullopt;
+    auto shares = fetched.status == wire::kHttpOk ? parse_shares(fetched.body, question.tracker) : std::nullopt;
     if (!shares) return on_failed(question, "it does not list shares as a Shoal tracker does");
-    tell(What::found, question.tracker, fmt::format("it lists {} shares", shares->size()));
+    tell(TrackerFate::found, question.tracker, fmt::format("it lists {} shares", shares->size()));
     result_.trackers.push_back(question.tracker);
     std::ranges::move(*shares, std::back_inserter(result_.shares));
   }
 
   void on_torrent(const Question& question, seam::Fetched& fetched) {
-    if (fetched.status != kStatusOk) return on_refused(question, fetched);
+    if (fetched.status != wire::kHttpOk) return on_refused(question, fetched);
     const auto torrent = metainfo::parse_torrent(fetched.body);
     if (!torrent || torrent->info_hash != result_.chosen->info_hash) {
       return on_failed(question, "it gave a torrent that is not the one it lists");
@@ -239,7 +238,7 @@ class Search final : public ShareSearch {
   }
 
   void on_failed(const Question& question, const std::string& reason) {
-    tell(What::failed, question.tracker, reason);
+    tell(TrackerFate::failed, question.tracker, reason);
     troubles_ += fmt::format("{}tracker {}: {}", troubles_.empty() ? "" : "; ", question.tracker.to_string(), reason);
     if (question.what == Asked::torrent && !candidates_.empty()) fetch_torrent();
     if (question.what == Asked::publication && !to_publish_at_.empty()) publish();
@@ -378,7 +377,7 @@ class Search final : public ShareSearch {
     actions_.insert(actions_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
 
-  void tell(What what, const Endpoint& tracker, std::string reason) {
+  void tell(TrackerFate what, const Endpoint& tracker, std::string reason) {
     actions_.emplace_back(
         seam::Tell{seam::TrackerTrace{.what = what, .tracker = tracker, .name = "", .reason = std::move(reason)}});
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "roles/swarm_context.hpp"
+#include "wire/http.hpp"
 
 namespace shoal::roles {
 namespace {
@@ -17,7 +18,6 @@ constexpr base::Duration kLookTimeout = std::chrono::seconds(5);
 constexpr base::Duration kIntervalUsual = std::chrono::minutes(2);
 constexpr base::Duration kIntervalLeast = std::chrono::seconds(30);
 constexpr base::Duration kIntervalMost = std::chrono::minutes(30);
-constexpr int kStatusOk = 200;
 constexpr int kStatusNotFound = 404;
 
 }  // namespace
@@ -97,8 +97,9 @@ void ShareWatch::on_looked(const seam::Fetched* answer, Instant now) {
 
 void ShareWatch::on_announced(const seam::Fetched* answer, Instant now) {
   if (is_stopping_) return end(Result::interrupted, {});
-  const auto parsed =
-      answer == nullptr || answer->status != kStatusOk ? std::nullopt : wire::parse_http_announce_reply(answer->body);
+  const auto parsed = answer == nullptr || answer->status != wire::kHttpOk
+                          ? std::nullopt
+                          : wire::parse_http_announce_reply(answer->body);
   const auto* reply = parsed ? std::get_if<wire::AnnounceReply>(&*parsed) : nullptr;
   if (reply == nullptr) {
     next_announce_ = now + kWatchEvery;

@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "wire/http.hpp"
+
 namespace shoal::roles {
-namespace {
-
-constexpr int kStatusOk = 200;
-
-}  // namespace
+namespace {}  // namespace
 
 void UrlFetch::start(base::Instant) {
   actions_.push_back(fetch_);
@@ -16,7 +14,7 @@ void UrlFetch::start(base::Instant) {
 void UrlFetch::on_event(seam::Event&& event, base::Instant) {
   using Result = seam::Finish::Result;
   if (auto* fetched = std::get_if<seam::Fetched>(&event)) {
-    if (fetched->status != kStatusOk) {
+    if (fetched->status != wire::kHttpOk) {
       return end(Result::nothing_found,
                  fmt::format("{}: the server answered with status {}", fetch_.url, fetched->status));
     }

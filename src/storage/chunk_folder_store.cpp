@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "storage/files.hpp"
 #include "storage/known_file.hpp"
 
 namespace shoal::storage {
@@ -20,10 +21,6 @@ constexpr const char* kIniName = "file.ini";
 
 bool is_one_folder_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos;
-}
-
-std::unexpected<StoreError> unwritable(const std::string& path, std::string_view why) {
-  return std::unexpected(StoreError{StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
 }
 
 }  // namespace

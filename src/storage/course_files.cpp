@@ -21,7 +21,6 @@ namespace {
 
 using Kind = CourseFileError::Kind;
 
-constexpr std::size_t kReadBytes = 256 * 1024;
 constexpr const char* kEndedEarly = "it ended early or could not be read to its end";
 
 CourseFileError file_error(Kind kind, std::string message) {

@@ -15,7 +15,6 @@
 namespace shoal::storage {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;
 constexpr std::size_t kThreadsMax = 256;
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -147,6 +146,11 @@ SysResult<void> settle_writes(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0 || ::close(copy) != 0) return std::unexpected(errno);
   return {};
+}
+
+std::unexpected<seam::StoreError> unwritable(const std::string& path, std::string_view why) {
+  return std::unexpected(
+      seam::StoreError{seam::StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
 }
 
 std::string describe_errno(int error_number) {

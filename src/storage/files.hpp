@@ -18,6 +18,9 @@
 
 namespace shoal::storage {
 
+// What is read at once, where a file is read from one end to the other.
+inline constexpr std::size_t kReadBytes = 256 * 1024;
+
 template <typename Value>
 using SysResult = std::expected<Value, int>;  // error: an errno value
 
@@ -60,6 +63,8 @@ struct ByteRange {
 
 // "cannot <tried> <path>: <what errno says>", with the kind that errno means for a store.
 [[nodiscard]] seam::StoreError store_error(int error_number, std::string_view tried, std::string_view path);
+// "cannot write <path>: <why>", of that kind.
+[[nodiscard]] std::unexpected<seam::StoreError> unwritable(const std::string& path, std::string_view why);
 [[nodiscard]] std::string describe_errno(int error_number);
 
 // Runs task(0) ... task(count - 1), each once, on as many threads as there are processors; returns when all are done.

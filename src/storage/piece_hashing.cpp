@@ -16,7 +16,7 @@ namespace {
 using metainfo::FileEntry;
 
 // Big enough that calls cost nothing, small enough that what was read is in the core's own cache when it is hashed.
-constexpr std::size_t kReadBytes = 128 * 1024;
+constexpr std::size_t kHashReadBytes = 128 * 1024;
 constexpr std::size_t kPageBytes = 4096;  // the kernel copies faster to where a page begins
 // With fewer pieces than this for each processor, two at a time would leave some idle at the end.
 constexpr std::size_t kPiecesForPairsMin = 8;
@@ -24,7 +24,7 @@ constexpr std::size_t kPiecesForPairsMin = 8;
 class ReadBuffer {
  public:
   explicit ReadBuffer(std::uint32_t piece_bytes)
-      : size_(std::min<std::size_t>(piece_bytes, kReadBytes)),
+      : size_(std::min<std::size_t>(piece_bytes, kHashReadBytes)),
         bytes_(static_cast<std::byte*>(::operator new(size_, std::align_val_t(kPageBytes)))) {}
   // As much of it as there is, and not more than `count`.
   [[nodiscard]] std::span<std::byte> first(std::uint64_t count) const {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "storage/files.hpp"
 #include "storage/known_file.hpp"
 
 namespace shoal::storage {
@@ -19,10 +20,6 @@ using Where = Placement::Where;
 
 // A journal bigger than this is not one of ours: the longest line times 65,535 pieces, generously.
 constexpr std::uint64_t kJournalBytesMax = 64u << 20;
-
-std::unexpected<StoreError> unwritable(const std::string& path, std::string_view why) {
-  return std::unexpected(StoreError{StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
-}
 
 }  // namespace
 

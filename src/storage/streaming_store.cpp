@@ -7,10 +7,10 @@
 #include <cstring>
 #include <utility>
 
+#include "storage/files.hpp"
+
 namespace shoal::storage {
 namespace {
-
-constexpr std::size_t kCopyBytes = 256 * 1024;
 
 std::unexpected<seam::StoreError> failed(std::string what) {
   return std::unexpected(seam::StoreError{.kind = seam::StoreErrorKind::failed, .message = std::move(what)});
@@ -91,7 +91,7 @@ StoreResult<void> StreamingStore::write_what_is_next() {
 StoreResult<void> StreamingStore::write_piece(base::PieceIndex piece) {
   const seam::ReadablePiecePtr content = inner_.look_up(manifest_.hash_of(piece));
   if (content == nullptr) return failed(manifest_.name + ": a verified piece cannot be read back");
-  std::vector<std::byte> buffer(kCopyBytes);
+  std::vector<std::byte> buffer(kReadBytes);
   for (std::uint64_t offset = 0; offset < content->size_bytes();) {
     const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), content->size_bytes() - offset);
     const std::size_t count = content->read_at(offset, std::span(buffer).first(wanted));

@@ -10,6 +10,7 @@
 
 #include "base/check.hpp"
 #include "metainfo/paths.hpp"
+#include "storage/files.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -17,8 +18,6 @@ namespace {
 using metainfo::FileEntry;
 using seam::StoreError;
 using seam::StoreErrorKind;
-
-constexpr std::size_t kReadBytes = 256 * 1024;
 
 std::span<const std::string> folders_of(const FileEntry& entry) {
   return std::span(entry.path).first(entry.path.size() - 1);

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "metainfo/selection.hpp"
+#include "storage/files.hpp"
 
 namespace shoal::storage {
 namespace {
@@ -18,12 +19,6 @@ using metainfo::Manifest;
 using seam::StoreError;
 using seam::StoreErrorKind;
 using ManifestPtr = std::shared_ptr<const Manifest>;
-
-constexpr std::size_t kCopyBytes = 256 * 1024;
-
-std::unexpected<StoreError> unwritable(const std::string& path, std::string_view why) {
-  return std::unexpected(StoreError{StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
-}
 
 bool has_bytes(const FileEntry& file) {
   return !file.is_padding && file.size_bytes > 0;
@@ -165,7 +160,7 @@ TorrentClaims no_claims(const Manifest& manifest) {
 }
 
 StoreResult<void> carry_over(TorrentFiles& from, TorrentFiles& to, ByteRange range) {
-  base::Bytes buffer(std::min<std::uint64_t>(range.size_bytes, kCopyBytes));
+  base::Bytes buffer(std::min<std::uint64_t>(range.size_bytes, kReadBytes));
   for (std::uint64_t done = 0; done < range.size_bytes;) {
     const std::size_t count = std::min<std::uint64_t>(buffer.size(), range.size_bytes - done);
     const std::span<std::byte> bytes = std::span(buffer).first(count);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "storage/files.hpp"
 #include "storage/torrent_piece.hpp"
 #include "storage/torrent_store_impl.hpp"
 
@@ -19,7 +20,6 @@ using base::PieceIndex;
 using seam::StoreError;
 using seam::StoreErrorKind;
 
-constexpr std::size_t kCopyBytes = 256 * 1024;
 // More dirty files than this are synced with their whole file system.
 constexpr std::size_t kSyncOneByOneMax = 32;
 
@@ -168,7 +168,7 @@ bool TorrentStore::Impl::is_right(Write& write) {
     (void)write.hasher.finish();
     write.hashed_bytes = 0;
   }
-  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes - write.hashed_bytes, kCopyBytes));
+  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes - write.hashed_bytes, kReadBytes));
   const std::uint64_t home = files_->range_of(write.places.front()).offset;
   while (write.hashed_bytes < write.size_bytes) {
     const std::size_t count = std::min<std::uint64_t>(buffer.size(), write.size_bytes - write.hashed_bytes);
@@ -233,7 +233,7 @@ StoreResult<void> TorrentStore::Impl::bring_to(PieceIndex place, Write& write) {
 StoreResult<void> TorrentStore::Impl::move_aside(Write& write) {
   auto own_file = place_.folder->create_nameless();
   if (!own_file) return std::unexpected(std::move(own_file.error()));
-  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes, kCopyBytes));
+  base::Bytes buffer(std::min<std::uint64_t>(write.size_bytes, kReadBytes));
   const ByteRange home = files_->range_of(write.places.front());
   // Of each file on its own: where one ends too early, the next may have its bytes.
   for (const TorrentFiles::Stretch& stretch : files_->stretches(home)) {

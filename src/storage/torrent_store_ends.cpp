@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "metainfo/paths.hpp"
 #include "metainfo/selection.hpp"
+#include "storage/files.hpp"
 #include "storage/torrent_store_impl.hpp"
 
 namespace shoal::storage {
@@ -14,10 +15,6 @@ using base::PieceIndex;
 using metainfo::Manifest;
 using seam::StoreError;
 using seam::StoreErrorKind;
-
-std::unexpected<StoreError> unwritable(const std::string& path, std::string_view why) {
-  return std::unexpected(StoreError{StoreErrorKind::unwritable, "cannot write " + path + ": " + std::string(why)});
-}
 
 std::vector<PieceIndex> sorted_by_hash(const Manifest& manifest) {
   std::vector<PieceIndex> pieces;

@@ -4,17 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.hpp"
+
 namespace shoal::swarm {
 namespace {
 
 using Scheme = TrackerUrl::Scheme;
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return lower;
-}
 
 std::optional<Scheme> scheme_of(std::string_view name) {
   constexpr std::array<std::pair<std::string_view, Scheme>, 3> kSchemes = {
@@ -36,7 +31,7 @@ std::optional<TrackerUrl> parse_tracker_url(std::string_view url) {
   url = url.substr(0, url.find('#'));
   const std::size_t scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) return std::nullopt;
-  const auto scheme = scheme_of(lower_case(url.substr(0, scheme_end)));
+  const auto scheme = scheme_of(base::ascii_lower(url.substr(0, scheme_end)));
   if (!scheme) return std::nullopt;
   TrackerUrl parsed{.scheme = *scheme, .text = std::string(url), .host = "", .path_and_query = ""};
   std::string_view authority = url.substr(scheme_end + 3);
@@ -51,7 +46,7 @@ std::optional<TrackerUrl> parse_tracker_url(std::string_view url) {
   if (is_ipv6 && *scheme == Scheme::udp) return std::nullopt;
   const std::size_t host_end = is_ipv6 ? authority.find(']') : authority.find(':');
   if (is_ipv6 && host_end == std::string_view::npos) return std::nullopt;
-  parsed.host = lower_case(authority.substr(0, is_ipv6 ? host_end + 1 : host_end));
+  parsed.host = base::ascii_lower(authority.substr(0, is_ipv6 ? host_end + 1 : host_end));
   std::string_view port = authority.substr(std::min(parsed.host.size(), authority.size()));
   if (parsed.host.empty()) return std::nullopt;
   if (port.empty() || port == ":") {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
+
 namespace shoal::wire {
 namespace {
 
@@ -31,19 +33,11 @@ std::optional<HeaderField> parse_header_field(std::string_view line) {
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return std::nullopt;
   const std::string_view value = without_blanks_around(line.substr(colon + 1));
   if (!std::ranges::all_of(value, is_value_character)) return std::nullopt;
-  return HeaderField{lower_case(line.substr(0, colon)), value};
+  return HeaderField{base::ascii_lower(line.substr(0, colon)), value};
 }
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_token_character);
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
 }
 
 std::string_view without_blanks_around(std::string_view text) {

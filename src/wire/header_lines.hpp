@@ -30,8 +30,6 @@ struct HeaderField {
 
 // RFC 9110, 5.6.2: names of methods and fields.
 [[nodiscard]] bool is_token(std::string_view text);
-// Of ASCII letters, whatever the locale says.
-[[nodiscard]] std::string lower_case(std::string_view text);
 [[nodiscard]] std::string_view without_blanks_around(std::string_view text);
 
 }  // namespace shoal::wire

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.hpp"
 #include "wire/header_lines.hpp"
 
 namespace shoal::wire {
@@ -23,7 +24,7 @@ Judged read_target(std::string_view target, HttpRequest& request) {
   const auto is_legal = [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f && c != '#'; };
   if (!std::ranges::all_of(target, is_legal)) return problem(400, "the target has characters that no URL has");
   constexpr std::string_view kScheme = "http://";
-  const bool is_url = lower_case(target.substr(0, kScheme.size())) == kScheme;
+  const bool is_url = base::ascii_lower(target.substr(0, kScheme.size())) == kScheme;
   if (is_url) target.remove_prefix(std::min(target.find_first_of("/?", kScheme.size()), target.size()));
   const std::size_t question_mark = target.find('?');
   const std::string_view path = target.substr(0, question_mark);
@@ -75,7 +76,7 @@ Judged read_content_length(const HttpRequest& request, std::uint64_t& length) {
 bool has_option(std::string_view list, std::string_view lower_case_option) {
   while (!list.empty()) {
     const std::string_view item = list.substr(0, list.find(','));
-    if (lower_case(without_blanks_around(item)) == lower_case_option) return true;
+    if (base::ascii_lower(without_blanks_around(item)) == lower_case_option) return true;
     list.remove_prefix(std::min(item.size() + 1, list.size()));
   }
   return false;
@@ -90,7 +91,7 @@ Judged read_framing(HttpRequest& request) {
     if (name == "connection" && has_option(value, "keep-alive")) request.keeps_alive = true;
     if (name == "connection" && has_option(value, "close")) is_to_close = true;
     if (name == "transfer-encoding") {
-      if (lower_case(value) == "chunked") return problem(411, "a body needs a Content-Length");
+      if (base::ascii_lower(value) == "chunked") return problem(411, "a body needs a Content-Length");
       return problem(501, "this transfer encoding is not spoken here");
     }
   }

@@ -21,6 +21,7 @@ namespace shoal::wire {
 
 inline constexpr std::size_t kHttpHeadBytesMax = 16 * 1024;
 inline constexpr std::size_t kHttpFieldsMax = 100;
+inline constexpr int kHttpOk = 200;  // a status
 
 struct HttpRequest {
   std::string method;  // "GET"; case matters
@@ -48,7 +49,7 @@ struct ParsedHead {
 [[nodiscard]] std::expected<std::optional<ParsedHead>, HttpProblem> parse_http_head(base::ByteView received);
 
 struct HttpResponse {
-  int status = 200;
+  int status = kHttpOk;
   std::string content_type = "text/plain; charset=utf-8";
   base::Bytes body;
   std::vector<std::pair<std::string, std::string>> headers;  // besides Content-Type, Content-Length and Connection

@@ -58,10 +58,10 @@ std::string_view name_of(AnnounceEvent event) {
   return "";
 }
 
-using Judged = std::expected<void, std::string>;
+using QueryJudged = std::expected<void, std::string>;
 
 // Takes the 20 bytes of info_hash or peer_id.
-Judged read_id(std::string_view name, const std::vector<std::string>& values, std::array<std::byte, 20>& id) {
+QueryJudged read_id(std::string_view name, const std::vector<std::string>& values, std::array<std::byte, 20>& id) {
   if (values.empty()) return std::unexpected(fmt::format("{} is missing or badly escaped", name));
   if (values.size() > 1) return std::unexpected(fmt::format("{} is given twice", name));
   if (values.front().size() != id.size()) return std::unexpected(fmt::format("{} is not 20 bytes", name));
@@ -69,7 +69,7 @@ Judged read_id(std::string_view name, const std::vector<std::string>& values, st
   return {};
 }
 
-Judged read_port(const std::vector<std::string>& values, std::uint16_t& port) {
+QueryJudged read_port(const std::vector<std::string>& values, std::uint16_t& port) {
   if (values.empty()) return std::unexpected("port is missing or badly escaped");
   if (values.size() > 1) return std::unexpected("port is given twice");
   const auto number = base::parse_port(values.front());
@@ -194,13 +194,14 @@ std::string encode_announce_query(const AnnounceRequest& request) {
 
 std::expected<AnnounceRequest, std::string> parse_announce_query(std::string_view query) {
   AnnounceRequest request{.left = kLeftUnknown};
-  if (const Judged judged = read_id("info_hash", query_values(query, "info_hash"), request.info_hash.bytes); !judged) {
+  if (const QueryJudged judged = read_id("info_hash", query_values(query, "info_hash"), request.info_hash.bytes);
+      !judged) {
     return std::unexpected(judged.error());
   }
-  if (const Judged judged = read_id("peer_id", query_values(query, "peer_id"), request.peer_id); !judged) {
+  if (const QueryJudged judged = read_id("peer_id", query_values(query, "peer_id"), request.peer_id); !judged) {
     return std::unexpected(judged.error());
   }
-  if (const Judged judged = read_port(query_values(query, "port"), request.port); !judged) {
+  if (const QueryJudged judged = read_port(query_values(query, "port"), request.port); !judged) {
     return std::unexpected(judged.error());
   }
   for (const auto& [name, value] : query_fields(query)) {

@@ -2,23 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
-
 #include "sim/swarm_plan.hpp"
+#include "support/fresh_seed.hpp"
 
 namespace shoal::sim {
 namespace {
 
-constexpr std::uint64_t kWorlds = 60;
-
-// A fixed range would walk the same paths for ever; a failure names its seed.
-std::uint64_t fresh_seed() {
-  return std::random_device{}();
-}
+constexpr std::uint64_t kSwarmWorlds = 60;
 
 TEST(SwarmWorld, EndsWithEveryByteAtEverybody) {
   const std::uint64_t first = fresh_seed();
-  for (std::uint64_t seed = first; seed < first + kWorlds; ++seed) {
+  for (std::uint64_t seed = first; seed < first + kSwarmWorlds; ++seed) {
     const SwarmPlan plan = draw_swarm_plan(seed);
     const SwarmRunResult result = run_swarm_world(plan, {});
     ASSERT_EQ(result.failure, "") << plan.describe() << "repeat it: shoal-sim --swarm --seed " << seed << " --verbose";
@@ -50,7 +44,7 @@ TEST(SwarmWorld, NoticesStoresThatAcceptUnverifiedPieces) {
   const SwarmRunOptions broken{.broken_rule = BrokenRule::accepts_unverified_pieces, .log = nullptr};
   const std::uint64_t first = fresh_seed();
   bool is_noticed = false;
-  for (std::uint64_t seed = first; seed < first + kWorlds && !is_noticed; ++seed) {
+  for (std::uint64_t seed = first; seed < first + kSwarmWorlds && !is_noticed; ++seed) {
     is_noticed = !run_swarm_world(draw_swarm_plan(seed), broken).failure.empty();
   }
   EXPECT_TRUE(is_noticed) << "from seed " << first;

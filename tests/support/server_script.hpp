@@ -15,13 +15,10 @@
 #include "base/sha1.hpp"
 #include "seam/actions.hpp"
 #include "seam/storage_types.hpp"
+#include "support/memory_piece.hpp"
+#include "support/texts.hpp"
 
 namespace shoal::testing {
-
-inline base::Bytes bytes_of(std::string_view text) {
-  const base::ByteView view = base::view_of(text);
-  return {view.begin(), view.end()};
-}
 
 inline base::Bytes from_hex(std::string_view hex) {
   base::Bytes bytes;
@@ -51,22 +48,6 @@ inline base::Bytes joined(std::initializer_list<base::Bytes> parts) {
   for (const base::Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
   return all;
 }
-
-class MemoryPiece final : public seam::ReadablePiece {
- public:
-  explicit MemoryPiece(std::string_view content) : content_(bytes_of(content)) {}
-
-  std::uint64_t size_bytes() const override { return content_.size(); }
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
-    if (offset >= content_.size()) return 0;
-    const std::size_t count = std::min<std::size_t>(content_.size() - offset, target.size());
-    std::copy_n(content_.begin() + static_cast<std::ptrdiff_t>(offset), count, target.begin());
-    return count;
-  }
-
- private:
-  base::Bytes content_;
-};
 
 // A piece of which only the size is looked at.
 class HugePiece final : public seam::ReadablePiece {

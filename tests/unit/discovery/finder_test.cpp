@@ -5,20 +5,18 @@
 #include <string_view>
 #include <vector>
 
+#include "support/texts.hpp"
+
 namespace shoal::discovery {
 namespace {
 
+using testing::address;
+using testing::endpoint;
 using namespace std::chrono_literals;
 using base::Bytes;
 using base::Endpoint;
 using base::Instant;
 
-base::Ipv4Address address(std::string_view text) {
-  return base::Ipv4Address::parse(text).value();
-}
-Endpoint endpoint(std::string_view text) {
-  return Endpoint::parse(text).value();
-}
 Bytes tracker_info(std::string_view tracker, std::string_view name = "tracker") {
   return course::encode_tracker_info({endpoint(tracker), std::string(name)});
 }

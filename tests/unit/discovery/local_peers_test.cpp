@@ -6,20 +6,18 @@
 #include <memory>
 #include <vector>
 
+#include "support/texts.hpp"
+
 namespace shoal::discovery {
 namespace {
 
 using base::Endpoint;
 using base::Instant;
 using base::Ipv4Address;
+using testing::address;
+using testing::endpoint;
 using namespace std::chrono_literals;
 
-Ipv4Address address(std::string_view text) {
-  return Ipv4Address::parse(text).value();
-}
-Endpoint endpoint(std::string_view text) {
-  return Endpoint::parse(text).value();
-}
 base::Sha1Hash share(std::uint8_t number) {
   base::Sha1Hash hash;
   hash.bytes.fill(std::byte{number});

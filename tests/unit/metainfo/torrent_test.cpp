@@ -9,7 +9,7 @@ namespace {
 
 using Path = std::vector<std::string>;
 
-Torrent parsed(std::string_view bytes) {
+Torrent parsed_torrent(std::string_view bytes) {
   auto torrent = parse_torrent(base::view_of(bytes));
   EXPECT_TRUE(torrent) << torrent.error().describe();
   return torrent ? std::move(*torrent) : Torrent{};
@@ -17,11 +17,11 @@ Torrent parsed(std::string_view bytes) {
 
 // A .torrent with these keys around the golden info dictionary: `before` sorts below "info", `behind` above.
 Torrent with(const std::string& before, const std::string& behind = "") {
-  return parsed("d" + before + "4:info" + golden::kHelloInfo + behind + "e");
+  return parsed_torrent("d" + before + "4:info" + golden::kHelloInfo + behind + "e");
 }
 
 TEST(Torrent, ReadsASingleFile) {
-  const Torrent torrent = parsed(golden::kHelloTorrent);
+  const Torrent torrent = parsed_torrent(golden::kHelloTorrent);
   EXPECT_EQ(torrent.info_hash.to_hex(), golden::kHelloInfoHash);
   EXPECT_EQ(base::text_of(torrent.info), golden::kHelloInfo);
   EXPECT_FALSE(torrent.is_private);
@@ -43,7 +43,7 @@ TEST(Torrent, ReadsASingleFile) {
 }
 
 TEST(Torrent, ReadsAFolderWithEverythingInIt) {
-  const Torrent torrent = parsed(golden::kBoxTorrent);
+  const Torrent torrent = parsed_torrent(golden::kBoxTorrent);
   EXPECT_EQ(torrent.info_hash.to_hex(), golden::kBoxInfoHash);
   EXPECT_TRUE(torrent.is_private);
   EXPECT_EQ(torrent.tracker_tiers,
@@ -68,7 +68,7 @@ TEST(Torrent, ReadsAFolderWithEverythingInIt) {
 
 TEST(Torrent, WritesWhatItReads) {
   for (const std::string& golden : {golden::kHelloTorrent, golden::kBoxTorrent}) {
-    const Torrent torrent = parsed(golden);
+    const Torrent torrent = parsed_torrent(golden);
     EXPECT_EQ(base::text_of(encode_torrent(torrent)), golden);
     EXPECT_EQ(encode_info(torrent.manifest, torrent.is_private), torrent.info);
     const Torrent made = make_torrent(torrent.manifest, torrent.is_private);
@@ -78,10 +78,10 @@ TEST(Torrent, WritesWhatItReads) {
 }
 
 TEST(Torrent, WritesOneWebSeedAsEveryProgramReadsIt) {
-  Torrent torrent = parsed(golden::kHelloTorrent);
+  Torrent torrent = parsed_torrent(golden::kHelloTorrent);
   torrent.web_seeds = {"http://seed.example/"};
   EXPECT_TRUE(base::text_of(encode_torrent(torrent)).ends_with("8:url-list20:http://seed.example/e"));
-  EXPECT_EQ(parsed(base::text_of(encode_torrent(torrent))).web_seeds, torrent.web_seeds);
+  EXPECT_EQ(parsed_torrent(base::text_of(encode_torrent(torrent))).web_seeds, torrent.web_seeds);
 }
 
 TEST(Torrent, TheInfoHashIsOfWhatTheAuthorWrote) {
@@ -97,13 +97,13 @@ TEST(Torrent, TheInfoHashIsOfWhatTheAuthorWrote) {
 
 TEST(Torrent, ReadsKeysInAnyOrder) {
   const Torrent torrent =
-      parsed("d4:info" + std::string(golden::kHelloInfo) + "7:comment3:odd8:announce21:http://127.0.0.1:8000e");
+      parsed_torrent("d4:info" + std::string(golden::kHelloInfo) + "7:comment3:odd8:announce21:http://127.0.0.1:8000e");
   EXPECT_EQ(torrent.info_hash.to_hex(), golden::kHelloInfoHash);
   EXPECT_EQ(torrent.comment, "odd");
   EXPECT_EQ(torrent.tracker_tiers, (std::vector<Path>{{"http://127.0.0.1:8000"}}));
   // Within the info dictionary too: what is hashed, and told to others, is what the author wrote.
   const std::string info = "d12:piece lengthi16e4:name1:f6:pieces0:6:lengthi0ee";
-  const Torrent other = parsed("d4:info" + info + "e");
+  const Torrent other = parsed_torrent("d4:info" + info + "e");
   EXPECT_EQ(other.manifest.name, "f");
   EXPECT_EQ(base::text_of(other.info), info);
   EXPECT_EQ(other.info_hash, base::sha1(base::view_of(info)));
@@ -117,26 +117,26 @@ TEST(Torrent, ReadsAnInfoDictionaryAlone) {
 }
 
 TEST(Torrent, AFileWithoutBytesHasNoPieces) {
-  const Torrent torrent = parsed("d4:infod6:lengthi0e4:name1:x12:piece lengthi16384e6:pieces0:ee");
+  const Torrent torrent = parsed_torrent("d4:infod6:lengthi0e4:name1:x12:piece lengthi16384e6:pieces0:ee");
   EXPECT_EQ(torrent.manifest.piece_count(), 0u);
   EXPECT_EQ(torrent.manifest.layout->total_bytes, 0u);
 }
 
 TEST(Torrent, ASingleFileMayBeExecutable) {
-  const Torrent torrent = parsed("d4:infod4:attr2:hx6:lengthi0e4:name1:x12:piece lengthi16384e6:pieces0:ee");
+  const Torrent torrent = parsed_torrent("d4:infod4:attr2:hx6:lengthi0e4:name1:x12:piece lengthi16384e6:pieces0:ee");
   EXPECT_TRUE(torrent.manifest.layout->files.front().is_executable);
   EXPECT_TRUE(base::text_of(encode_info(torrent.manifest, false)).starts_with("d4:attr1:x6:length"));
 }
 
 TEST(Torrent, KeepsTheTimesOfFiles) {
   const std::string file = "d6:lengthi0e5:mtimei1700000000e4:name1:x12:piece lengthi16384e6:pieces0:e";
-  const Torrent one = parsed("d4:info" + file + "e");
+  const Torrent one = parsed_torrent("d4:info" + file + "e");
   EXPECT_EQ(one.manifest.layout->files[0].modified_s, 1'700'000'000);
   EXPECT_EQ(base::text_of(encode_info(one.manifest, false)), file);
   const std::string folder =
       "d5:filesld4:attr1:x6:lengthi0e5:mtimei0e4:pathl1:aeed6:lengthi0e4:pathl1:beee4:name1:x12:piece lengthi16384e"
       "6:pieces0:e";
-  const Torrent several = parsed("d4:info" + folder + "e");
+  const Torrent several = parsed_torrent("d4:info" + folder + "e");
   EXPECT_EQ(several.manifest.layout->files[0].modified_s, 0);
   EXPECT_EQ(several.manifest.layout->files[1].modified_s, std::nullopt);
   EXPECT_EQ(base::text_of(encode_info(several.manifest, false)), folder);
@@ -144,13 +144,14 @@ TEST(Torrent, KeepsTheTimesOfFiles) {
 
 TEST(Torrent, ATimeThatNoClockShowsIsNone) {
   for (const std::string time : {"i-1e", "i253402300800e", "i9223372036854775807e", "5:today", "le"}) {
-    const Torrent torrent = parsed("d4:infod6:lengthi0e5:mtime" + time + "4:name1:x12:piece lengthi16384e6:pieces0:ee");
+    const Torrent torrent =
+        parsed_torrent("d4:infod6:lengthi0e5:mtime" + time + "4:name1:x12:piece lengthi16384e6:pieces0:ee");
     EXPECT_EQ(torrent.manifest.layout->files[0].modified_s, std::nullopt) << time;
   }
 }
 
 TEST(Torrent, PrefersNamesThatAreKnownToBeUtf8) {
-  const Torrent torrent = parsed(
+  const Torrent torrent = parsed_torrent(
       "d4:infod5:filesld6:lengthi0e4:pathl1:ae10:path.utf-8l2:\xc3\xa4"
       "eee4:name1:o10:name.utf-82:\xc3\xb6"
       "12:piece lengthi16384e6:pieces0:ee");
@@ -159,7 +160,7 @@ TEST(Torrent, PrefersNamesThatAreKnownToBeUtf8) {
 }
 
 TEST(Torrent, ALinkHasNoBytesWhateverItSays) {
-  const Torrent torrent = parsed(
+  const Torrent torrent = parsed_torrent(
       "d4:infod5:filesld6:lengthi0e4:pathl1:aeed4:attr1:l6:lengthi99e4:pathl1:be12:symlink pathl1:aeed4:attr1:l4:pathl"
       "1:ce12:symlink pathl1:aeee4:name1:d12:piece lengthi16384e6:pieces0:ee");
   EXPECT_EQ(torrent.manifest.layout->total_bytes, 0u);
@@ -168,7 +169,7 @@ TEST(Torrent, ALinkHasNoBytesWhateverItSays) {
 }
 
 TEST(Torrent, PaddingFilesMayBearOneName) {
-  const Torrent torrent = parsed(
+  const Torrent torrent = parsed_torrent(
       "d4:infod5:filesld6:lengthi0e4:pathl1:aeed4:attr1:p6:lengthi0e4:pathl4:.pad1:0eed4:attr1:p6:lengthi0e4:pathl4:."
       "pad1:0eee4:name1:d12:piece lengthi16384e6:pieces0:ee");
   EXPECT_EQ(torrent.manifest.layout->files.size(), 3u);
@@ -197,7 +198,7 @@ TEST(Torrent, OnlyOneMeansPrivate) {
 }
 
 TEST(Torrent, WarnsOfPathsThatDifferOnlyInCase) {
-  const Torrent torrent = parsed(
+  const Torrent torrent = parsed_torrent(
       "d4:infod5:filesld6:lengthi0e4:pathl5:Notes5:todayeed6:lengthi0e4:pathl5:notes5:TODAYeee4:name1:d12:piece "
       "lengthi16384e6:pieces0:ee");
   ASSERT_EQ(torrent.warnings.size(), 1u);

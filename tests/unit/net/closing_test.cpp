@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class ClosingTest : public testing::Test {
+class ClosingTest : public ::testing::Test {
  protected:
   ClosingTest() { listening_ = runner_.listen_tcp(kAnyLoopbackPort).value_or(base::Endpoint{}); }
 

@@ -13,7 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Ipv4Address kLoopback = base::Ipv4Address::loopback();
 const base::Ipv4Address kGroup = *base::Ipv4Address::parse("239.192.152.143");
 const base::Ipv4Address kOne = *base::Ipv4Address::parse("10.7.0.1");
 const base::Ipv4Address kOther = *base::Ipv4Address::parse("10.8.0.1");

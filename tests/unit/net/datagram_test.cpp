@@ -15,8 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Ipv4Address kLoopback = base::Ipv4Address::loopback();
-
 // Collects what arrives, as text; ends after `count` datagrams or when it has taken too long.
 class Collector {
  public:

@@ -10,23 +10,11 @@
 
 #include "net/socket.hpp"
 #include "seam/storage_types.hpp"
+#include "support/memory_piece.hpp"
 
 namespace shoal::net {
 
-class MemoryPiece final : public seam::ReadablePiece {
- public:
-  explicit MemoryPiece(std::string content) : content_(std::move(content)) {}
-  [[nodiscard]] std::uint64_t size_bytes() const override { return content_.size(); }
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
-    const std::size_t count = std::min<std::size_t>(target.size(), content_.size() - std::min(content_.size(), offset));
-    if (count > 0) std::memcpy(target.data(), content_.data() + offset, count);
-    return count;
-  }
-
- private:
-  std::string content_;
-};
-
+using testing::MemoryPiece;
 // The content stands behind `offset` bytes of something else, in a file without a name.
 class FilePiece final : public seam::ReadablePiece {
  public:

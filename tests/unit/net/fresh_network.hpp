@@ -23,6 +23,8 @@
 
 namespace shoal::net {
 
+inline constexpr base::Ipv4Address kLoopback = base::Ipv4Address::loopback();
+
 // A link that was just made drops what it is given until the kernel has got around to starting its queue.
 inline bool wait_until_running(const char* interface) {
   constexpr int kTriesMax = 1000;

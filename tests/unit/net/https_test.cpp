@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // With an authority that this process trusts, and no other.
-class Https : public testing::Test {
+class Https : public ::testing::Test {
  protected:
   Https() : folder_(std::filesystem::temp_directory_path() / ("shoal-https-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(folder_ / "none");

@@ -12,7 +12,7 @@ namespace shoal::net {
 namespace {
 
 // A queue on one end of a connection, and what came out of the other.
-class SendQueueTest : public testing::Test {
+class SendQueueTest : public ::testing::Test {
  protected:
   SendQueueTest() : scratch_(kSendScratchBytes) {
     std::array<int, 2> ends{};

@@ -13,7 +13,7 @@
 namespace shoal::net {
 namespace {
 
-class StateFolder : public testing::Test {
+class StateFolder : public ::testing::Test {
  protected:
   StateFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "shoal-state-XXXXXX").string();

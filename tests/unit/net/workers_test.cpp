@@ -76,7 +76,7 @@ class RecordingStore final : public storage::PieceStore {
   }
 };
 
-class WorkersTest : public testing::Test {
+class WorkersTest : public ::testing::Test {
  protected:
   WorkersTest() {
     workers_.emplace(WorkersOptions{.threads = 3, .store = &store_, .library = nullptr, .on_results = [this] {

@@ -12,9 +12,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-const std::string kError0 = "010600000000000300000000";
-const std::string kError1 = "010600000000000300010000";
-const std::string kError2 = "010600000000000300020000";
 const base::Sha1Hash kHello = *base::Sha1Hash::parse_hex("0ff54d8f53a4b321b098b601a70d7408b0422f70");
 const std::string kHelloChunk =
     "010500000000000b0ff54d8f53a4b321b098b601a70d7408b0422f700000000a48656c6c6f2c204249540000";

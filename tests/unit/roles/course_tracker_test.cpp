@@ -12,8 +12,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-const std::string kError0 = "010600000000000300000000";
-const std::string kError1 = "010600000000000300010000";
 constexpr base::Ipv4Address kLoopback = base::Ipv4Address::loopback();
 constexpr base::Endpoint kAlice{kLoopback, 8001};
 constexpr base::Endpoint kBob{kLoopback, 8002};
@@ -42,8 +40,8 @@ struct HelloShare : tracker::ShareProvider {
   std::shared_ptr<const course::FileInfo> share;
 };
 
-struct Tracker : private HelloShare, public ServerHarness {
-  explicit Tracker(CourseTrackerOptions options = {.listening = {kLoopback, 8000}})
+struct CourseTracker : private HelloShare, public ServerHarness {
+  explicit CourseTracker(CourseTrackerOptions options = {.listening = {kLoopback, 8000}})
       : ServerHarness(make_course_tracker(std::move(options), static_cast<HelloShare&>(*this))) {}
 
   seam::ConnId accept_local() { return accept({kLoopback, 40000}, kLoopback); }
@@ -65,7 +63,7 @@ struct Tracker : private HelloShare, public ServerHarness {
 };
 
 TEST(CourseTracker, AnswersGetFileInfoWithTheGoldenFileInfo) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
   tracker.all_accept();
@@ -74,7 +72,7 @@ TEST(CourseTracker, AnswersGetFileInfoWithTheGoldenFileInfo) {
 }
 
 TEST(CourseTracker, AnswersEachKindOfRequestAsThePageSaysAndKeepsTheConnection) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.send(conn, testing::from_hex("0109000000000002"));
   EXPECT_EQ(tracker.received(conn), kError0);
@@ -88,7 +86,7 @@ TEST(CourseTracker, AnswersEachKindOfRequestAsThePageSaysAndKeepsTheConnection) 
 }
 
 TEST(CourseTracker, AnswersTwoRequestsInOneRead) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.send(conn, testing::joined({course::encode_get_file_info(), course::encode_get_file_info()}));
   tracker.all_accept();
@@ -96,7 +94,7 @@ TEST(CourseTracker, AnswersTwoRequestsInOneRead) {
 }
 
 TEST(CourseTracker, ServesAskersAtTheSameTime) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId silent = tracker.accept_local();
   const seam::ConnId one = tracker.accept_local();
   const seam::ConnId other = tracker.accept_local();
@@ -110,7 +108,7 @@ TEST(CourseTracker, ServesAskersAtTheSameTime) {
 }
 
 TEST(CourseTracker, LeavesOutAPeerThatRefusesConnections) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
   for (const seam::Dial& dial : std::exchange(tracker.dials, {})) {
@@ -129,7 +127,7 @@ TEST(CourseTracker, LeavesOutAPeerThatRefusesConnections) {
 }
 
 TEST(CourseTracker, AnswersWithinTheProbeTimeoutThoughAPeerIsSilent) {
-  Tracker tracker({.listening = {kLoopback, 8000}, .probe_timeout = milliseconds(300)});
+  CourseTracker tracker({.listening = {kLoopback, 8000}, .probe_timeout = milliseconds(300)});
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
   tracker.wait(milliseconds(299));
@@ -140,7 +138,7 @@ TEST(CourseTracker, AnswersWithinTheProbeTimeoutThoughAPeerIsSilent) {
 }
 
 TEST(CourseTracker, TellsARemoteAskerTheAddressItReachedThisHostAt) {
-  Tracker tracker;
+  CourseTracker tracker;
   const base::Ipv4Address local{0x0a000001};
   const seam::ConnId conn = tracker.accept({{0x0a000009}, 40000}, local);
   tracker.ask(conn);
@@ -151,7 +149,7 @@ TEST(CourseTracker, TellsARemoteAskerTheAddressItReachedThisHostAt) {
 }
 
 TEST(CourseTracker, TellsAChangedShareToTheNextAsker) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
   tracker.all_accept();
@@ -162,7 +160,7 @@ TEST(CourseTracker, TellsAChangedShareToTheNextAsker) {
 }
 
 TEST(CourseTracker, SendsTheGreatestShareWhole) {
-  Tracker tracker;
+  CourseTracker tracker;
   course::FileInfo share{.filename = "big", .chunks = {}};
   share.chunks.resize(course::kChunksMax, {.hash = {}, .peers = {kAlice, kBob}});
   tracker.set_share(share);
@@ -173,7 +171,7 @@ TEST(CourseTracker, SendsTheGreatestShareWhole) {
 }
 
 TEST(CourseTracker, AnswersAHalfClosedAskerAndThenCloses) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
   tracker.end_input(conn);
@@ -184,7 +182,7 @@ TEST(CourseTracker, AnswersAHalfClosedAskerAndThenCloses) {
 }
 
 TEST(CourseTracker, SurvivesAnAskerThatIsGoneWhenItsAnswerIsReady) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId gone = tracker.accept_local();
   tracker.ask(gone);
   tracker.reset(gone);
@@ -195,7 +193,7 @@ TEST(CourseTracker, SurvivesAnAskerThatIsGoneWhenItsAnswerIsReady) {
 }
 
 TEST(CourseTracker, KeepsIdleAskersAndAnswersThoseThatStopInsideARequest) {
-  Tracker tracker({.listening = {kLoopback, 8000}, .message_timeout = seconds(60)});
+  CourseTracker tracker({.listening = {kLoopback, 8000}, .message_timeout = seconds(60)});
   const seam::ConnId idle = tracker.accept_local();
   const seam::ConnId stuck = tracker.accept_local();
   tracker.send(stuck, testing::from_hex("0102"));
@@ -205,7 +203,7 @@ TEST(CourseTracker, KeepsIdleAskersAndAnswersThoseThatStopInsideARequest) {
 }
 
 TEST(CourseTracker, ClosesNewConnectionsBeyondItsLimit) {
-  Tracker tracker({.listening = {kLoopback, 8000}, .connections_max = 1});
+  CourseTracker tracker({.listening = {kLoopback, 8000}, .connections_max = 1});
   EXPECT_TRUE(tracker.is_open(tracker.accept_local()));
   EXPECT_FALSE(tracker.is_open(tracker.accept_local()));
 }
@@ -213,7 +211,7 @@ TEST(CourseTracker, ClosesNewConnectionsBeyondItsLimit) {
 // --- Discovery ---
 
 TEST(CourseTracker, AnswersDiscoveryToTheSenderWithAnAddressItCanUse) {
-  Tracker tracker({.listening = {{}, 8000}});
+  CourseTracker tracker({.listening = {{}, 8000}});
   const base::Endpoint remote{{0x0a000009}, 5555};
   tracker.hear(course::encode_discover_tracker(), remote, {0x0a000001});
   ASSERT_EQ(tracker.datagrams.size(), 1u);
@@ -223,7 +221,7 @@ TEST(CourseTracker, AnswersDiscoveryToTheSenderWithAnAddressItCanUse) {
 }
 
 TEST(CourseTracker, AnswersABadDatagramWithErrorAndTheNextAsUsual) {
-  Tracker tracker;
+  CourseTracker tracker;
   const base::Endpoint from{kLoopback, 5555};
   tracker.hear({}, from, kLoopback);
   tracker.hear(course::encode_get_file_info(), from, kLoopback);
@@ -235,14 +233,14 @@ TEST(CourseTracker, AnswersABadDatagramWithErrorAndTheNextAsUsual) {
 }
 
 TEST(CourseTracker, IsSilentToErrorsAndOtherTrackers) {
-  Tracker tracker;
+  CourseTracker tracker;
   tracker.hear(course::encode_error(course::ErrorCode::invalid_request), {kLoopback, 9000}, kLoopback);
   tracker.hear(course::encode_tracker_info({{kLoopback, 1}, "other"}), {kLoopback, 9000}, kLoopback);
   EXPECT_TRUE(tracker.datagrams.empty());
 }
 
 TEST(CourseTracker, SplitsRepliesWhenToldTo) {
-  Tracker tracker({.listening = {kLoopback, 8000}, .splits_replies = true});
+  CourseTracker tracker({.listening = {kLoopback, 8000}, .splits_replies = true});
   tracker.hear(course::encode_discover_tracker(), {kLoopback, 5555}, kLoopback);
   ASSERT_EQ(tracker.datagrams.size(), 2u);
   EXPECT_EQ(tracker.datagrams[0].bytes.size(), 24u);
@@ -250,7 +248,7 @@ TEST(CourseTracker, SplitsRepliesWhenToldTo) {
 }
 
 TEST(CourseTracker, TracesDatagramsAndMessagesInBothDirections) {
-  Tracker tracker;
+  CourseTracker tracker;
   tracker.hear(course::encode_discover_tracker(), {kLoopback, 5555}, kLoopback);
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
@@ -267,7 +265,7 @@ TEST(CourseTracker, TracesDatagramsAndMessagesInBothDirections) {
 // --- Stopping ---
 
 TEST(CourseTracker, StopsAtOnceThoughAskersWaitForProbes) {
-  Tracker tracker;
+  CourseTracker tracker;
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);
   tracker.event(seam::StopRequested{});
@@ -277,7 +275,7 @@ TEST(CourseTracker, StopsAtOnceThoughAskersWaitForProbes) {
 }
 
 TEST(CourseTracker, CompletesTheAnswersItHasBegunBeforeItStops) {
-  Tracker tracker;
+  CourseTracker tracker;
   tracker.is_sending_quick = false;
   const seam::ConnId conn = tracker.accept_local();
   tracker.ask(conn);

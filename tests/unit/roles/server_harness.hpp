@@ -17,6 +17,11 @@
 
 namespace shoal::roles {
 
+// ERROR messages of the course protocol, by their code.
+inline const std::string kError0 = "010600000000000300000000";
+inline const std::string kError1 = "010600000000000300010000";
+inline const std::string kError2 = "010600000000000300020000";
+
 class ServerHarness {
  public:
   explicit ServerHarness(std::unique_ptr<seam::Machine> machine) : machine_(std::move(machine)) {

@@ -11,7 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-const std::string kError0 = "010600000000000300000000";
 const std::string kHealth = get("/healthz");
 
 // Asks as a course client does; every peer that is probed accepts.

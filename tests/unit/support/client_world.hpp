@@ -18,18 +18,12 @@
 #include "base/overloaded.hpp"
 #include "base/sha1.hpp"
 #include "roles/course_client.hpp"
+#include "support/texts.hpp"
 
 namespace shoal::testing {
 
 using namespace std::chrono_literals;
 
-inline base::Bytes bytes_of(std::string_view text) {
-  const base::ByteView view = base::view_of(text);
-  return {view.begin(), view.end()};
-}
-inline base::Endpoint endpoint(std::string_view text) {
-  return base::Endpoint::parse(text).value();
-}
 inline base::Bytes chunk_message(base::ByteView content, const base::Sha1Hash& hash, std::uint16_t reserved = 0) {
   const auto frame = course::encode_chunk_frame(hash, static_cast<std::uint32_t>(content.size()), reserved);
   base::Bytes message = frame.head;

@@ -19,25 +19,11 @@
 #include "base/buffer_pool.hpp"
 #include "base/sha1.hpp"
 #include "seam/machine.hpp"
+#include "support/memory_piece.hpp"
 
 namespace shoal::testing {
 
 using namespace std::chrono_literals;
-
-class MemoryPiece final : public seam::ReadablePiece {
- public:
-  explicit MemoryPiece(base::Bytes bytes) : bytes_(std::move(bytes)) {}
-  std::uint64_t size_bytes() const override { return bytes_.size(); }
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
-    if (offset >= bytes_.size()) return 0;
-    const std::size_t count = std::min<std::size_t>(target.size(), bytes_.size() - static_cast<std::size_t>(offset));
-    std::memcpy(target.data(), bytes_.data() + offset, count);
-    return count;
-  }
-
- private:
-  base::Bytes bytes_;
-};
 
 class SwarmWorld {
  public:

@@ -22,7 +22,7 @@ std::vector<base::PieceIndex> pieces(std::initializer_list<std::uint32_t> values
 }
 
 // A download driven by hand. Sources are 0, 1, ...; what is asked is drawn as "source:piece" in order.
-class DownloadTest : public testing::Test {
+class DownloadTest : public ::testing::Test {
  protected:
   void make(std::uint32_t piece_count, std::vector<base::PieceIndex> not_wanted = {}) {
     download_.emplace(DownloadOptions{.piece_count = piece_count, .not_wanted = std::move(not_wanted)}, base::Rng(1));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/server_script.hpp"
+#include "unit/tracker/hosts.hpp"
 
 namespace shoal::tracker {
 namespace {
@@ -10,8 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr base::Endpoint kAlice{{0x0a000002}, 8001};
-constexpr base::Endpoint kBob{{0x0a000003}, 8002};
 constexpr base::Endpoint kLoopback{base::Ipv4Address::loopback(), 8001};
 constexpr course::Asker kRemote{{0x0a000009}, {0x0a000001}};
 constexpr course::Asker kLocal{base::Ipv4Address::loopback(), base::Ipv4Address::loopback()};

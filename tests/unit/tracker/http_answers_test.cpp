@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "unit/tracker/hosts.hpp"
 #include "unit/tracker/torrents.hpp"
 
 namespace shoal::tracker {
@@ -14,13 +15,12 @@ using course::Asker;
 using wire::HttpRequest;
 using wire::HttpResponse;
 
-constexpr Ipv4Address kUs{0xc0a80001};
 constexpr Asker kNeighbour{{0xc0a80002}, kUs};
 constexpr Asker kStranger{{0x08080808}, kUs};
 constexpr base::Network kCampus{{0x839f1407}, 22};  // 131.159.20.7: local there, whatever the addresses are
 
-struct Tracker {
-  explicit Tracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
+struct HttpTracker {
+  explicit HttpTracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
 
   HttpResponse ask(HttpRequest request, base::ByteView body = {}, const Asker& asker = kNeighbour) {
     HttpAnswer answer = answers.answer(request, body, asker, now);
@@ -53,7 +53,7 @@ std::string announce_query(std::uint64_t left) {
 }
 
 TEST(HttpAnswers, AnAnnounceIsAnsweredWithTheSwarm) {
-  Tracker tracker;
+  HttpTracker tracker;
   (void)tracker.get("/announce", announce_query(0));
   const HttpResponse response = tracker.get("/announce", announce_query(5));
   EXPECT_EQ(response.status, 200);
@@ -63,7 +63,7 @@ TEST(HttpAnswers, AnAnnounceIsAnsweredWithTheSwarm) {
 }
 
 TEST(HttpAnswers, ABadAnnounceIsAnsweredWithAFailureReason) {
-  Tracker tracker;
+  HttpTracker tracker;
   const HttpResponse response = tracker.get("/announce", "port=5");
   const auto reply = wire::parse_http_announce_reply(response.body);
   ASSERT_TRUE(reply && std::holds_alternative<wire::Failure>(*reply));
@@ -71,7 +71,7 @@ TEST(HttpAnswers, ABadAnnounceIsAnsweredWithAFailureReason) {
 }
 
 TEST(HttpAnswers, ASharePublishedFromTheLocalNetworkIsListedAndGiven) {
-  Tracker tracker;
+  HttpTracker tracker;
   const base::Bytes torrent = torrent_file("disk.img");
   const HttpResponse created = tracker.put("disk.img", torrent);
   EXPECT_EQ(created.status, 201);
@@ -79,7 +79,7 @@ TEST(HttpAnswers, ASharePublishedFromTheLocalNetworkIsListedAndGiven) {
   EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, torrent);
   EXPECT_EQ(tracker.get("/shares/" + make_torrent("disk.img").info_hash.to_hex() + ".torrent").body, torrent);
   (void)tracker.get("/announce", announce_query(0));
-  const auto list = boost::json::parse(Tracker::text(tracker.get("/shares"))).as_array();
+  const auto list = boost::json::parse(HttpTracker::text(tracker.get("/shares"))).as_array();
   ASSERT_EQ(list.size(), 1u);
   const auto& share = list[0].as_object();
   EXPECT_EQ(share.at("name").as_string(), "disk.img");
@@ -89,7 +89,7 @@ TEST(HttpAnswers, ASharePublishedFromTheLocalNetworkIsListedAndGiven) {
 }
 
 TEST(HttpAnswers, AStrangerPublishesWithTheTokenOnly) {
-  Tracker tracker;
+  HttpTracker tracker;
   const base::Bytes torrent = torrent_file("disk.img");
   EXPECT_EQ(tracker.put("disk.img", torrent, kStranger).status, 401);
   EXPECT_EQ(tracker.put("disk.img", torrent, kStranger, "wrong!").status, 401);
@@ -100,13 +100,13 @@ TEST(HttpAnswers, AStrangerPublishesWithTheTokenOnly) {
 }
 
 TEST(HttpAnswers, WhoIsInANetworkOfThisHostIsNoStranger) {
-  Tracker tracker;
+  HttpTracker tracker;
   EXPECT_EQ(tracker.put("disk.img", torrent_file("disk.img"), {{0x839f17ff}, kCampus.address}).status, 201);
   EXPECT_EQ(tracker.put("b", torrent_file("b"), {{0x839f1800}, kCampus.address}).status, 401) << "the next network";
 }
 
 TEST(HttpAnswers, APageOfTheInternetPublishesNothingThroughABrowserHere) {
-  Tracker tracker;
+  HttpTracker tracker;
   const HttpRequest request{
       .method = "PUT", .path = "/shares/disk.img.torrent", .headers = {{"origin", "http://example.org"}}};
   EXPECT_FALSE(tracker.answers.wants_body(request, kNeighbour));
@@ -115,7 +115,7 @@ TEST(HttpAnswers, APageOfTheInternetPublishesNothingThroughABrowserHere) {
 }
 
 TEST(HttpAnswers, PublishingTheSameAgainIsNoNewsAndNamesItsPlace) {
-  Tracker tracker;
+  HttpTracker tracker;
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
   ASSERT_TRUE(tracker.answers.take_is_changed());
   const HttpResponse again = tracker.put("another name", torrent_file("disk.img"));
@@ -125,10 +125,10 @@ TEST(HttpAnswers, PublishingTheSameAgainIsNoNewsAndNamesItsPlace) {
 }
 
 TEST(HttpAnswers, ASwarmWhoseShareIsTakenBackIsLikeAnyOther) {
-  Tracker tracker({.serves_unknown = false});
+  HttpTracker tracker({.serves_unknown = false});
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
   const auto is_refused = [&] {
-    return Tracker::text(tracker.get("/announce", announce_query(5))).find("failure reason") != std::string::npos;
+    return HttpTracker::text(tracker.get("/announce", announce_query(5))).find("failure reason") != std::string::npos;
   };
   EXPECT_FALSE(is_refused());
   ASSERT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/disk.img.torrent"}).status, 200);
@@ -137,7 +137,7 @@ TEST(HttpAnswers, ASwarmWhoseShareIsTakenBackIsLikeAnyOther) {
 }
 
 TEST(HttpAnswers, TheListOfManySharesIsMadeOnceForAllWhoAskAboutTheSameTime) {
-  Tracker tracker;
+  HttpTracker tracker;
   for (int i = 0; i < 100; ++i) ASSERT_EQ(tracker.put("x", torrent_file(std::to_string(i), 1)).status, 201);
   const HttpRequest request{.method = "GET", .path = "/shares"};
   const auto first = tracker.answers.answer(request, {}, kNeighbour, tracker.now).shared_body;
@@ -152,8 +152,8 @@ TEST(HttpAnswers, TheListOfManySharesIsMadeOnceForAllWhoAskAboutTheSameTime) {
 }
 
 TEST(HttpAnswers, AChangedListIsToldAtOnce) {
-  Tracker tracker;
-  const auto count = [&] { return boost::json::parse(Tracker::text(tracker.get("/shares"))).as_array().size(); };
+  HttpTracker tracker;
+  const auto count = [&] { return boost::json::parse(HttpTracker::text(tracker.get("/shares"))).as_array().size(); };
   ASSERT_EQ(tracker.put("x", torrent_file("a")).status, 201);
   EXPECT_EQ(count(), 1u);
   ASSERT_EQ(tracker.put("x", torrent_file("b")).status, 201);
@@ -163,16 +163,16 @@ TEST(HttpAnswers, AChangedListIsToldAtOnce) {
 }
 
 TEST(HttpAnswers, AThousandSharesAreListedWhole) {
-  Tracker tracker;
+  HttpTracker tracker;
   for (std::size_t i = 0; i < kSharesMax; ++i) {
     ASSERT_TRUE(tracker.shares.publish(torrent_file("share " + std::to_string(i), 1)));
   }
-  EXPECT_EQ(boost::json::parse(Tracker::text(tracker.get("/shares"))).as_array().size(), kSharesMax);
-  EXPECT_NE(Tracker::text(tracker.get("/")).find("share 999"), std::string::npos);
+  EXPECT_EQ(boost::json::parse(HttpTracker::text(tracker.get("/shares"))).as_array().size(), kSharesMax);
+  EXPECT_NE(HttpTracker::text(tracker.get("/")).find("share 999"), std::string::npos);
 }
 
 TEST(HttpAnswers, AShareIsTakenBack) {
-  Tracker tracker;
+  HttpTracker tracker;
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
   EXPECT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/disk.img.torrent"}, {}, kStranger).status, 401);
   EXPECT_EQ(tracker.ask({.method = "DELETE", .path = "/shares/disk.img.torrent"}).status, 200);
@@ -180,7 +180,7 @@ TEST(HttpAnswers, AShareIsTakenBack) {
 }
 
 TEST(HttpAnswers, WhoEndsTakesAShareBackUnlessOthersHaveItOrAreGettingIt) {
-  Tracker tracker;
+  HttpTracker tracker;
   const HttpRequest take_back{.method = "DELETE", .path = "/shares/disk.img.torrent", .query = "if=unused"};
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
   (void)tracker.get("/announce", announce_query(5));
@@ -193,7 +193,7 @@ TEST(HttpAnswers, WhoEndsTakesAShareBackUnlessOthersHaveItOrAreGettingIt) {
 
 // Killed sharers take nothing back.
 TEST(HttpAnswers, AFullListMakesRoomWithWhatHasBeenWithoutMembersTheLongest) {
-  Tracker tracker;
+  HttpTracker tracker;
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
   (void)tracker.get("/announce", announce_query(0));
   for (std::size_t i = 1; i < kSharesMax; ++i) {
@@ -211,7 +211,7 @@ TEST(HttpAnswers, AFullListMakesRoomWithWhatHasBeenWithoutMembersTheLongest) {
 }
 
 TEST(HttpAnswers, WhatIsNoTorrentIsRefusedWithTheReason) {
-  Tracker tracker;
+  HttpTracker tracker;
   const base::ByteView junk = base::view_of("junk");
   const HttpResponse refused = tracker.put("x", base::Bytes(junk.begin(), junk.end()));
   EXPECT_EQ(refused.status, 400);
@@ -219,8 +219,8 @@ TEST(HttpAnswers, WhatIsNoTorrentIsRefusedWithTheReason) {
 }
 
 TEST(HttpAnswers, EveryPageAnswersTheRightMethods) {
-  Tracker tracker;
-  EXPECT_EQ(Tracker::text(tracker.get("/healthz")), "ok\n");
+  HttpTracker tracker;
+  EXPECT_EQ(HttpTracker::text(tracker.get("/healthz")), "ok\n");
   EXPECT_EQ(tracker.get("/").status, 200);
   EXPECT_EQ(tracker.get("/nowhere").status, 404);
   EXPECT_EQ(tracker.get("/shares/.torrent").status, 404);
@@ -231,10 +231,10 @@ TEST(HttpAnswers, EveryPageAnswersTheRightMethods) {
 }
 
 TEST(HttpAnswers, MetricsCountWhatHappened) {
-  Tracker tracker;
+  HttpTracker tracker;
   (void)tracker.get("/announce", announce_query(0));
   (void)tracker.get("/announce", announce_query(5));
-  const std::string page = Tracker::text(tracker.get("/metrics"));
+  const std::string page = HttpTracker::text(tracker.get("/metrics"));
   EXPECT_NE(page.find("\nshoal_tracker_announces_total 2\n"), std::string::npos) << page;
   EXPECT_NE(page.find("\nshoal_tracker_seeds 1\n"), std::string::npos);
   EXPECT_NE(page.find("\nshoal_tracker_leechers 1\n"), std::string::npos);
@@ -243,14 +243,14 @@ TEST(HttpAnswers, MetricsCountWhatHappened) {
 }
 
 TEST(HttpAnswers, AScrapeTellsTheSwarmsThatWereAskedAbout) {
-  Tracker tracker;
+  HttpTracker tracker;
   (void)tracker.get("/announce", announce_query(0));
   const std::string hash = make_torrent("disk.img").info_hash.to_hex();
   std::string query = "info_hash=";
   for (std::size_t i = 0; i < hash.size(); i += 2) query += "%" + hash.substr(i, 2);
-  const std::string body = Tracker::text(tracker.get("/scrape", query));
+  const std::string body = HttpTracker::text(tracker.get("/scrape", query));
   EXPECT_NE(body.find("8:completei1e"), std::string::npos) << body;
-  EXPECT_NE(Tracker::text(tracker.get("/scrape")).find("failure reason"), std::string::npos);
+  EXPECT_NE(HttpTracker::text(tracker.get("/scrape")).find("failure reason"), std::string::npos);
   EXPECT_EQ(tracker.swarms.totals().scrapes, 1u);
 }
 

@@ -3,15 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "support/server_script.hpp"
+#include "unit/tracker/hosts.hpp"
 
 namespace shoal::tracker {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr base::Endpoint kAlice{{0x0a000002}, 8001};
-constexpr base::Endpoint kBob{{0x0a000003}, 8002};
 
 class PeerProbesTest : public ::testing::Test {
  public:

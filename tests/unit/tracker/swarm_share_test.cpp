@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "unit/tracker/hosts.hpp"
 #include "unit/tracker/torrents.hpp"
 
 namespace shoal::tracker {
@@ -12,8 +13,6 @@ namespace {
 using base::Endpoint;
 using base::Ipv4Address;
 using std::chrono::seconds;
-
-constexpr Ipv4Address kUs{0xc0a80001};
 
 struct World {
   explicit World(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "unit/tracker/hosts.hpp"
+
 namespace shoal::tracker {
 namespace {
 
@@ -17,11 +19,9 @@ using std::chrono::seconds;
 using wire::AnnounceEvent;
 using wire::AnnounceRequest;
 
-constexpr Ipv4Address kUs{0xc0a80001};      // 192.168.0.1
 constexpr Ipv4Address kPublic{0x08080808};  // 8.8.8.8
-const base::Sha1Hash kShare = base::sha1(base::view_of("a share"));
 
-wire::PeerId peer_id(unsigned number) {
+wire::PeerId numbered_peer(unsigned number) {
   wire::PeerId id{};
   id[0] = static_cast<std::byte>(number);
   id[1] = static_cast<std::byte>(number >> 8);
@@ -32,8 +32,8 @@ Ipv4Address host(unsigned number) {
   return {0xc0a80000 + number};
 }
 
-struct Tracker {
-  explicit Tracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
+struct AnnounceTracker {
+  explicit AnnounceTracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
 
   wire::AnnounceReply announce(unsigned number, std::uint64_t left, AnnounceEvent event = AnnounceEvent::none) {
     return announce(request(number, left, event), {host(number), kUs});
@@ -44,7 +44,12 @@ struct Tracker {
     return reply.value_or(wire::AnnounceReply{});
   }
   static AnnounceRequest request(unsigned number, std::uint64_t left, AnnounceEvent event = AnnounceEvent::none) {
-    return {.info_hash = kShare, .peer_id = peer_id(number), .port = 6881, .left = left, .event = event, .key = number};
+    return {.info_hash = kShare,
+            .peer_id = numbered_peer(number),
+            .port = 6881,
+            .left = left,
+            .event = event,
+            .key = number};
   }
 
   Swarms swarms;
@@ -58,14 +63,14 @@ std::set<Endpoint> endpoints(const wire::AnnounceReply& reply) {
 }
 
 TEST(Swarms, HandsEachTheOthersAndNobodyHimself) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   EXPECT_TRUE(tracker.announce(2, 10, AnnounceEvent::started).peers.empty());
   EXPECT_EQ(endpoints(tracker.announce(3, 10, AnnounceEvent::started)), (std::set<Endpoint>{{host(2), 6881}}));
   EXPECT_EQ(endpoints(tracker.announce(2, 10)), (std::set<Endpoint>{{host(3), 6881}}));
 }
 
 TEST(Swarms, CountsSeedsAndLeechersAndDownloads) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 0, AnnounceEvent::started);
   tracker.announce(3, 10, AnnounceEvent::started);
   const wire::AnnounceReply reply = tracker.announce(4, 10, AnnounceEvent::started);
@@ -78,14 +83,14 @@ TEST(Swarms, CountsSeedsAndLeechersAndDownloads) {
 }
 
 TEST(Swarms, DoesNotHandSeedsToSeeds) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 0);
   tracker.announce(3, 5);
   EXPECT_EQ(endpoints(tracker.announce(4, 0)), (std::set<Endpoint>{{host(3), 6881}}));
 }
 
 TEST(Swarms, ForgetsWhoStopsAndWhoIsSilent) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 5);
   tracker.announce(3, 5);
   EXPECT_TRUE(tracker.announce(3, 5, AnnounceEvent::stopped).peers.empty());
@@ -99,21 +104,21 @@ TEST(Swarms, ForgetsWhoStopsAndWhoIsSilent) {
 }
 
 TEST(Swarms, NobodyStopsForSomebodyElse) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 5);
-  AnnounceRequest stranger = Tracker::request(9, 5, AnnounceEvent::stopped);
+  AnnounceRequest stranger = AnnounceTracker::request(9, 5, AnnounceEvent::stopped);
   tracker.announce(stranger, {host(2), kUs});
   EXPECT_EQ(tracker.swarms.members(kShare).size(), 1u) << "a new program on the old one's port";
 }
 
 TEST(Swarms, WhoStopsMakesNoSwarm) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 5, AnnounceEvent::stopped);
   EXPECT_EQ(tracker.swarms.totals().swarms, 0u);
 }
 
 TEST(Swarms, ADownloadIsCountedWhenNothingIsLeft) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   for (int i = 0; i < 3; ++i) tracker.announce(2, 5, AnnounceEvent::completed);
   EXPECT_EQ(tracker.swarms.counts(kShare).downloads, 0u);
   tracker.announce(2, 0, AnnounceEvent::completed);
@@ -121,18 +126,18 @@ TEST(Swarms, ADownloadIsCountedWhenNothingIsLeft) {
 }
 
 TEST(Swarms, WhoDoesNotKnowHowMuchIsLeftIsNoSeed) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, wire::kLeftUnknown);
   EXPECT_EQ(tracker.swarms.counts(kShare).leechers, 1u);
   EXPECT_EQ(tracker.announce(3, 0).peers.size(), 1u);
-  Tracker after;
+  AnnounceTracker after;
   ASSERT_TRUE(after.swarms.restore(tracker.swarms.save(tracker.now), after.now));
   EXPECT_TRUE(std::ranges::any_of(after.swarms.members(kShare),
                                   [](const auto& member) { return member.left_bytes == wire::kLeftUnknown; }));
 }
 
 TEST(Swarms, ScrapesAreCountedAndOtherLooksAreNot) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   (void)tracker.swarms.counts(kShare);
   EXPECT_EQ(tracker.swarms.totals().scrapes, 0u);
   (void)tracker.swarms.scrape(kShare);
@@ -140,8 +145,8 @@ TEST(Swarms, ScrapesAreCountedAndOtherLooksAreNot) {
 }
 
 TEST(Swarms, RefusesPortZeroAndSwarmsThatNobodyPublishedWhenToldTo) {
-  Tracker tracker({.serves_unknown = false});
-  AnnounceRequest request = Tracker::request(2, 5);
+  AnnounceTracker tracker({.serves_unknown = false});
+  AnnounceRequest request = AnnounceTracker::request(2, 5);
   EXPECT_FALSE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now));
   tracker.swarms.allow(kShare, {});
   EXPECT_TRUE(tracker.swarms.announce(request, {host(2), kUs}, tracker.now));
@@ -151,12 +156,12 @@ TEST(Swarms, RefusesPortZeroAndSwarmsThatNobodyPublishedWhenToldTo) {
 }
 
 TEST(Swarms, BelievesAnAddressOfTheLocalNetworkOnlyFromThere) {
-  Tracker tracker;
-  AnnounceRequest request = Tracker::request(2, 5);
+  AnnounceTracker tracker;
+  AnnounceRequest request = AnnounceTracker::request(2, 5);
   request.address = host(77);
   tracker.announce(request, {host(2), kUs});
   EXPECT_EQ(tracker.swarms.members(kShare)[0].endpoint.address, host(77));
-  AnnounceRequest stranger = Tracker::request(3, 5);
+  AnnounceRequest stranger = AnnounceTracker::request(3, 5);
   stranger.address = host(1);
   tracker.announce(stranger, {kPublic, kUs});
   const auto members = tracker.swarms.members(kShare);
@@ -165,10 +170,10 @@ TEST(Swarms, BelievesAnAddressOfTheLocalNetworkOnlyFromThere) {
 }
 
 TEST(Swarms, AHostBehindTheTrackersOwnLoopbackIsHandedUnderTheAddressTheAskerReached) {
-  Tracker tracker;
-  tracker.announce(Tracker::request(2, 0), {Ipv4Address::loopback(), Ipv4Address::loopback()});
+  AnnounceTracker tracker;
+  tracker.announce(AnnounceTracker::request(2, 0), {Ipv4Address::loopback(), Ipv4Address::loopback()});
   EXPECT_EQ(endpoints(tracker.announce(3, 5)), (std::set<Endpoint>{{kUs, 6881}}));
-  AnnounceRequest request = Tracker::request(4, 5);
+  AnnounceRequest request = AnnounceTracker::request(4, 5);
   request.port = 6882;
   const auto local = tracker.announce(request, {Ipv4Address::loopback(), Ipv4Address::loopback()});
   EXPECT_TRUE(endpoints(local).contains({Ipv4Address::loopback(), 6881}));
@@ -176,46 +181,46 @@ TEST(Swarms, AHostBehindTheTrackersOwnLoopbackIsHandedUnderTheAddressTheAskerRea
 
 TEST(Swarms, MembersInsideThisHostAreHandedToEachOtherAndToThisHostOnly) {
   const base::Network containers{{0xac110001}, 16};  // 172.17.0.1/16
-  Tracker tracker({.internal_networks = {containers}});
+  AnnounceTracker tracker({.internal_networks = {containers}});
   const Ipv4Address container{0xac110002};
   const Ipv4Address other_container{0xac110003};
-  tracker.announce(Tracker::request(2, 0), {container, containers.address});
+  tracker.announce(AnnounceTracker::request(2, 0), {container, containers.address});
   EXPECT_TRUE(tracker.announce(3, 5).peers.empty());
-  EXPECT_EQ(tracker.announce(Tracker::request(4, 5), {other_container, containers.address}).peers.size(), 2u);
-  EXPECT_EQ(tracker.announce(Tracker::request(5, 5), {kUs, kUs}).peers.size(), 3u);
+  EXPECT_EQ(tracker.announce(AnnounceTracker::request(4, 5), {other_container, containers.address}).peers.size(), 2u);
+  EXPECT_EQ(tracker.announce(AnnounceTracker::request(5, 5), {kUs, kUs}).peers.size(), 3u);
 }
 
 TEST(Swarms, ThisHostByAnInternalAddressIsHandedUnderTheAddressTheAskerReached) {
   const base::Network containers{{0xac110001}, 16};
-  Tracker tracker({.internal_networks = {containers}});
-  tracker.announce(Tracker::request(2, 0), {containers.address, containers.address});
+  AnnounceTracker tracker({.internal_networks = {containers}});
+  tracker.announce(AnnounceTracker::request(2, 0), {containers.address, containers.address});
   EXPECT_EQ(endpoints(tracker.announce(3, 5)), (std::set<Endpoint>{{kUs, 6881}}));
 }
 
 TEST(Swarms, LocalAddressesAreForTheLocalNetwork) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 0);
-  tracker.announce(Tracker::request(3, 0), {kPublic, kUs});
-  tracker.announce(Tracker::request(4, 0), {Ipv4Address::loopback(), Ipv4Address::loopback()});
+  tracker.announce(AnnounceTracker::request(3, 0), {kPublic, kUs});
+  tracker.announce(AnnounceTracker::request(4, 0), {Ipv4Address::loopback(), Ipv4Address::loopback()});
   const Ipv4Address other_public{0x08080404};
-  EXPECT_EQ(endpoints(tracker.announce(Tracker::request(5, 5), {other_public, kUs})),
+  EXPECT_EQ(endpoints(tracker.announce(AnnounceTracker::request(5, 5), {other_public, kUs})),
             (std::set<Endpoint>{{kPublic, 6881}}));
   EXPECT_EQ(tracker.announce(6, 5).peers.size(), 4u);
 }
 
 TEST(Swarms, AHostThatMovedIsKnownAtItsNewAddressOnly) {
-  Tracker tracker;
-  tracker.announce(Tracker::request(2, 5, AnnounceEvent::started), {host(2), kUs});
-  tracker.announce(Tracker::request(2, 5, AnnounceEvent::started), {host(9), kUs});
+  AnnounceTracker tracker;
+  tracker.announce(AnnounceTracker::request(2, 5, AnnounceEvent::started), {host(2), kUs});
+  tracker.announce(AnnounceTracker::request(2, 5, AnnounceEvent::started), {host(9), kUs});
   const auto members = tracker.swarms.members(kShare);
   ASSERT_EQ(members.size(), 1u);
   EXPECT_EQ(members[0].endpoint.address, host(9));
 }
 
 TEST(Swarms, GivesAsManyPeersAsWantedAndNeverMoreThanItsLimit) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   for (unsigned i = 2; i < 602; ++i) tracker.announce(i, 5);
-  AnnounceRequest request = Tracker::request(700, 5);
+  AnnounceRequest request = AnnounceTracker::request(700, 5);
   EXPECT_EQ(tracker.announce(request, {host(700), kUs}).peers.size(), 50u);
   request.peers_wanted = 3;
   EXPECT_EQ(tracker.announce(request, {host(700), kUs}).peers.size(), 3u);
@@ -226,9 +231,9 @@ TEST(Swarms, GivesAsManyPeersAsWantedAndNeverMoreThanItsLimit) {
 }
 
 TEST(Swarms, EverybodyIsHandedOutSoonerOrLater) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   for (unsigned i = 2; i < 202; ++i) tracker.announce(i, 5);
-  AnnounceRequest request = Tracker::request(700, 5);
+  AnnounceRequest request = AnnounceTracker::request(700, 5);
   request.peers_wanted = 20;
   std::set<Endpoint> seen;
   for (int i = 0; i < 400; ++i) seen.merge(endpoints(tracker.announce(request, {host(700), kUs})));
@@ -236,7 +241,7 @@ TEST(Swarms, EverybodyIsHandedOutSoonerOrLater) {
 }
 
 TEST(Swarms, TheLongestSilentMakesRoomInAFullSwarm) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   for (unsigned i = 0; i < kPeersPerSwarmMax; ++i) {
     tracker.now += std::chrono::microseconds(1);
     tracker.announce(i + 2, 5);
@@ -254,9 +259,9 @@ TEST(Swarms, TheLongestSilentMakesRoomInAFullSwarm) {
 }
 
 TEST(Swarms, TheLongestSilentSwarmMakesRoomAndPublishedOnesNever) {
-  Tracker tracker({.swarms_max = 3});
+  AnnounceTracker tracker({.swarms_max = 3});
   const auto announce = [&](std::string_view share, unsigned number) {
-    AnnounceRequest request = Tracker::request(number, 5);
+    AnnounceRequest request = AnnounceTracker::request(number, 5);
     request.info_hash = base::sha1(base::view_of(share));
     tracker.now += seconds(1);
     return tracker.swarms.announce(request, {host(number), kUs}, tracker.now).has_value();
@@ -279,9 +284,9 @@ TEST(Swarms, TheLongestSilentSwarmMakesRoomAndPublishedOnesNever) {
 }
 
 TEST(Swarms, WhenAllPlacesAreTakenTheLongestSilentSwarmGoesAndThenTheLongestSilentPeer) {
-  Tracker tracker({.peers_max = 3});
+  AnnounceTracker tracker({.peers_max = 3});
   const base::Sha1Hash other = base::sha1(base::view_of("another"));
-  AnnounceRequest request = Tracker::request(2, 5);
+  AnnounceRequest request = AnnounceTracker::request(2, 5);
   request.info_hash = other;
   tracker.announce(request, {host(2), kUs});
   for (unsigned i = 3; i < 6; ++i) tracker.announce(i, 5);
@@ -295,8 +300,8 @@ TEST(Swarms, WhenAllPlacesAreTakenTheLongestSilentSwarmGoesAndThenTheLongestSile
 }
 
 TEST(Swarms, WhatPeersSayTheyHoldIsBounded) {
-  Tracker tracker;
-  AnnounceRequest request = Tracker::request(2, 5);
+  AnnounceTracker tracker;
+  AnnounceRequest request = AnnounceTracker::request(2, 5);
   request.held = std::string(kHeldBytesMax + 1, '1');
   tracker.announce(request, {host(2), kUs});
   EXPECT_TRUE(tracker.swarms.members(kShare)[0].held.empty());
@@ -315,26 +320,26 @@ TEST(Swarms, WhatPeersSayTheyHoldIsBounded) {
 }
 
 TEST(Swarms, Ipv6AddressesThatLeadNowhereAreNotHandedOn) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   unsigned number = 2;
   for (const char* nowhere : {"::", "::1", "fe80::1", "ff02::1", "::ffff:10.0.0.1"}) {
-    AnnounceRequest request = Tracker::request(++number, 5);
+    AnnounceRequest request = AnnounceTracker::request(++number, 5);
     request.ipv6 = wire::Ipv6Endpoint{.address = *wire::parse_ipv6(nowhere), .port = 6881};
     tracker.announce(request, {host(number), kUs});
   }
-  AnnounceRequest portless = Tracker::request(50, 5);
+  AnnounceRequest portless = AnnounceTracker::request(50, 5);
   portless.ipv6 = wire::Ipv6Endpoint{.address = *wire::parse_ipv6("fd00::1"), .port = 0};
   tracker.announce(portless, {host(50), kUs});
   EXPECT_TRUE(tracker.announce(51, 5).peers6.empty());
 }
 
 TEST(Swarms, Ipv6AddressesFromTheLocalNetworkAreHandedOn) {
-  Tracker tracker;
-  AnnounceRequest request = Tracker::request(2, 5);
+  AnnounceTracker tracker;
+  AnnounceRequest request = AnnounceTracker::request(2, 5);
   request.ipv6 = wire::Ipv6Endpoint{.address = {std::byte{0xfd}}, .port = 6881};
   tracker.announce(request, {host(2), kUs});
   EXPECT_EQ(tracker.announce(3, 5).peers6, (std::vector<wire::Ipv6Endpoint>{*request.ipv6}));
-  AnnounceRequest stranger = Tracker::request(4, 5);
+  AnnounceRequest stranger = AnnounceTracker::request(4, 5);
   stranger.ipv6 = wire::Ipv6Endpoint{.address = {std::byte{0x20}}, .port = 1};
   tracker.announce(stranger, {kPublic, kUs});
   EXPECT_EQ(tracker.announce(3, 5).peers6.size(), 1u);
@@ -342,16 +347,16 @@ TEST(Swarms, Ipv6AddressesFromTheLocalNetworkAreHandedOn) {
 
 // aria2 does: with a magnet link it has nothing, and knows of nothing that is left.
 TEST(Swarms, WhoBeginsWithNothingLeftMayHaveNothingYet) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 0);
   EXPECT_EQ(endpoints(tracker.announce(3, 0, AnnounceEvent::started)), (std::set<Endpoint>{{host(2), 6881}}));
   EXPECT_TRUE(tracker.announce(3, 0).peers.empty()) << "by now it would say how much is left";
 }
 
 TEST(Swarms, OneAddressWithManyPortsPushesNobodyElseOut) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 0);
-  AnnounceRequest request = Tracker::request(3, 5);
+  AnnounceRequest request = AnnounceTracker::request(3, 5);
   request.key = 0;
   for (std::size_t n = 0; n < kPeersPerSwarmMax + 10; ++n) {
     request.port = static_cast<std::uint16_t>(1024 + n);
@@ -366,8 +371,8 @@ TEST(Swarms, OneAddressWithManyPortsPushesNobodyElseOut) {
 }
 
 TEST(Swarms, ManyProgramsOfThisHostAreAllKept) {
-  Tracker tracker;
-  AnnounceRequest request = Tracker::request(3, 5);
+  AnnounceTracker tracker;
+  AnnounceRequest request = AnnounceTracker::request(3, 5);
   request.key = 0;
   for (std::size_t n = 0; n < 2 * kPortsPerAddressMax; ++n) {
     request.port = static_cast<std::uint16_t>(1024 + n);
@@ -377,13 +382,13 @@ TEST(Swarms, ManyProgramsOfThisHostAreAllKept) {
 }
 
 TEST(Swarms, SurviveARestart) {
-  Tracker before;
+  AnnounceTracker before;
   before.now += minutes(10);
   before.announce(2, 0);
   before.announce(3, 7);
   before.announce(3, 0, AnnounceEvent::completed);
   const base::Bytes saved = before.swarms.save(before.now);
-  Tracker after;
+  AnnounceTracker after;
   EXPECT_TRUE(after.swarms.restore(saved, after.now));
   EXPECT_EQ(after.swarms.scrape(kShare), before.swarms.scrape(kShare));
   EXPECT_EQ(endpoints(after.announce(4, 5)), (std::set<Endpoint>{{host(2), 6881}, {host(3), 6881}}));
@@ -393,20 +398,20 @@ TEST(Swarms, SurviveARestart) {
 }
 
 TEST(Swarms, ARestartForgetsNothingOfAPeer) {
-  Tracker before;
-  AnnounceRequest request = Tracker::request(2, 7);
+  AnnounceTracker before;
+  AnnounceRequest request = AnnounceTracker::request(2, 7);
   request.held = "0-99,105";
   request.ipv6 = wire::Ipv6Endpoint{.address = {std::byte{0xfd}}, .port = 6881};
   before.announce(request, {host(2), kUs});
   before.now += seconds(30);
-  Tracker after;
+  AnnounceTracker after;
   ASSERT_TRUE(after.swarms.restore(before.swarms.save(before.now), after.now));
   EXPECT_EQ(after.swarms.members(kShare), before.swarms.members(kShare));
   EXPECT_EQ(after.announce(3, 5).peers6.size(), 1u);
   // Its key moves it, and its age is what it was.
-  after.announce(Tracker::request(2, 7, AnnounceEvent::started), {host(9), kUs});
+  after.announce(AnnounceTracker::request(2, 7, AnnounceEvent::started), {host(9), kUs});
   EXPECT_EQ(after.swarms.members(kShare).size(), 2u);
-  Tracker aged;
+  AnnounceTracker aged;
   ASSERT_TRUE(aged.swarms.restore(before.swarms.save(before.now), aged.now));
   aged.now += minutes(5) - seconds(30);
   aged.swarms.expire(aged.now);
@@ -417,31 +422,31 @@ TEST(Swarms, ARestartForgetsNothingOfAPeer) {
 }
 
 TEST(Swarms, OnlyPublishedSwarmsComeBackWhereOnlyThoseAreServed) {
-  Tracker before;
+  AnnounceTracker before;
   before.announce(2, 0);
   const base::Bytes saved = before.swarms.save(before.now);
-  Tracker after({.serves_unknown = false});
+  AnnounceTracker after({.serves_unknown = false});
   ASSERT_TRUE(after.swarms.restore(saved, after.now));
   EXPECT_EQ(after.swarms.totals().swarms, 0u);
-  Tracker published({.serves_unknown = false});
+  AnnounceTracker published({.serves_unknown = false});
   published.swarms.allow(kShare, {});
   ASSERT_TRUE(published.swarms.restore(saved, published.now));
   EXPECT_EQ(published.swarms.counts(kShare).seeds, 1u);
 }
 
 TEST(Swarms, WhatWasSavedAndSpoiltIsNotBelieved) {
-  Tracker before;
+  AnnounceTracker before;
   before.announce(2, 0);
   const base::Bytes saved = before.swarms.save(before.now);
   for (std::size_t size = 0; size < saved.size(); ++size) {
-    Tracker after;
+    AnnounceTracker after;
     EXPECT_FALSE(after.swarms.restore(base::ByteView(saved).first(size), after.now));
     EXPECT_TRUE(after.swarms.members(kShare).empty());
   }
 }
 
 TEST(Swarms, TheGenerationChangesWithTheMembersAndOnlyThen) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 5);
   const auto first = tracker.swarms.generation(kShare);
   tracker.announce(2, 5);
@@ -451,7 +456,7 @@ TEST(Swarms, TheGenerationChangesWithTheMembersAndOnlyThen) {
 }
 
 TEST(Swarms, ASwarmThatCameAgainIsNotTakenForTheOldOne) {
-  Tracker tracker;
+  AnnounceTracker tracker;
   tracker.announce(2, 5);
   const auto first = tracker.swarms.generation(kShare);
   tracker.now += minutes(20);

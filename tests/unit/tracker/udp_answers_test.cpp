@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/tracker/hosts.hpp"
+
 namespace shoal::tracker {
 namespace {
 
@@ -9,11 +11,9 @@ using base::Endpoint;
 using base::Ipv4Address;
 using std::chrono::seconds;
 
-constexpr Ipv4Address kUs{0xc0a80001};
 constexpr Endpoint kAsker{{0xc0a80002}, 4000};
-const base::Sha1Hash kShare = base::sha1(base::view_of("a share"));
 
-struct Tracker {
+struct DatagramTracker {
   std::optional<wire::UdpReply> ask(const wire::UdpRequest& request, Endpoint from = kAsker) {
     const auto answer = answers.answer(wire::encode(request), from, kUs, now);
     return answer ? wire::parse_udp_reply(*answer) : std::nullopt;
@@ -37,10 +37,10 @@ struct Tracker {
 };
 
 TEST(UdpAnswers, AnAnnounceWithAConnectionIdIsAnswered) {
-  Tracker tracker;
-  ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect())));
+  DatagramTracker tracker;
+  ASSERT_TRUE(tracker.ask(DatagramTracker::announce(tracker.connect())));
   const Endpoint other{{0xc0a80003}, 4000};
-  const auto reply = tracker.ask(Tracker::announce(tracker.connect(other), 6882), other);
+  const auto reply = tracker.ask(DatagramTracker::announce(tracker.connect(other), 6882), other);
   ASSERT_TRUE(reply);
   const auto* announced = std::get_if<wire::UdpAnnounced>(&*reply);
   ASSERT_NE(announced, nullptr);
@@ -51,35 +51,35 @@ TEST(UdpAnswers, AnAnnounceWithAConnectionIdIsAnswered) {
 }
 
 TEST(UdpAnswers, AConnectionIdIsGoodForItsAddressAndForTwoMinutesAtLeast) {
-  Tracker tracker;
+  DatagramTracker tracker;
   const std::uint64_t connection = tracker.connect();
-  EXPECT_FALSE(tracker.ask(Tracker::announce(connection), {{0xc0a80003}, 4000})) << "a forged sender";
-  EXPECT_FALSE(tracker.ask(Tracker::announce(connection + 1)));
+  EXPECT_FALSE(tracker.ask(DatagramTracker::announce(connection), {{0xc0a80003}, 4000})) << "a forged sender";
+  EXPECT_FALSE(tracker.ask(DatagramTracker::announce(connection + 1)));
   tracker.now += seconds(120);
-  EXPECT_TRUE(tracker.ask(Tracker::announce(connection)));
+  EXPECT_TRUE(tracker.ask(DatagramTracker::announce(connection)));
   tracker.now += seconds(120);
-  EXPECT_FALSE(tracker.ask(Tracker::announce(connection)));
+  EXPECT_FALSE(tracker.ask(DatagramTracker::announce(connection)));
 }
 
 TEST(UdpAnswers, AConnectionIdIsGoodForTwoMinutesWheneverItWasGiven) {
-  Tracker tracker;
+  DatagramTracker tracker;
   for (int i = 0; i < 30; ++i) {
     tracker.now += seconds(7);
     const std::uint64_t connection = tracker.connect();
     const base::Instant given = tracker.now;
     tracker.now += seconds(120);
-    EXPECT_TRUE(tracker.ask(Tracker::announce(connection))) << base::to_seconds(given.time_since_epoch());
+    EXPECT_TRUE(tracker.ask(DatagramTracker::announce(connection))) << base::to_seconds(given.time_since_epoch());
     tracker.now = given;
   }
 }
 
 TEST(UdpAnswers, AnAnswerIsNotLongerThanADatagramThatNoNetworkCuts) {
-  Tracker tracker;
+  DatagramTracker tracker;
   for (std::uint32_t host = 1; host <= 500; ++host) {
     const Endpoint from{{kAsker.address.value + host}, 4000};
-    ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect(from), static_cast<std::uint16_t>(host)), from));
+    ASSERT_TRUE(tracker.ask(DatagramTracker::announce(tracker.connect(from), static_cast<std::uint16_t>(host)), from));
   }
-  auto greedy = Tracker::announce(tracker.connect(), 501);
+  auto greedy = DatagramTracker::announce(tracker.connect(), 501);
   greedy.request.peers_wanted = 100'000;
   const auto answer = tracker.answers.answer(wire::encode(wire::UdpRequest(greedy)), kAsker, kUs, tracker.now);
   ASSERT_TRUE(answer);
@@ -88,8 +88,8 @@ TEST(UdpAnswers, AnAnswerIsNotLongerThanADatagramThatNoNetworkCuts) {
 }
 
 TEST(UdpAnswers, AScrapeIsAnsweredInTheOrderAsked) {
-  Tracker tracker;
-  ASSERT_TRUE(tracker.ask(Tracker::announce(tracker.connect())));
+  DatagramTracker tracker;
+  ASSERT_TRUE(tracker.ask(DatagramTracker::announce(tracker.connect())));
   const auto reply = tracker.ask(wire::UdpScrape{
       .connection = tracker.connect(), .transaction = 9, .info_hashes = {base::sha1(base::view_of("none")), kShare}});
   ASSERT_TRUE(reply);
@@ -101,14 +101,14 @@ TEST(UdpAnswers, AScrapeIsAnsweredInTheOrderAsked) {
 }
 
 TEST(UdpAnswers, ARefusedAnnounceSaysWhy) {
-  Tracker tracker;
-  const auto reply = tracker.ask(Tracker::announce(tracker.connect(), 0));
+  DatagramTracker tracker;
+  const auto reply = tracker.ask(DatagramTracker::announce(tracker.connect(), 0));
   ASSERT_TRUE(reply);
   ASSERT_TRUE(std::holds_alternative<wire::UdpFailed>(*reply));
 }
 
 TEST(UdpAnswers, WhatIsNoRequestIsNotAnswered) {
-  Tracker tracker;
+  DatagramTracker tracker;
   const base::Bytes connect = wire::encode(wire::UdpRequest(wire::UdpConnect{.transaction = 7}));
   for (std::size_t size = 0; size < connect.size(); ++size) {
     EXPECT_FALSE(tracker.answers.answer(base::ByteView(connect).first(size), kAsker, kUs, tracker.now));

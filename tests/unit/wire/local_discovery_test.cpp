@@ -26,7 +26,7 @@ LocalSearch golden_search() {
   return {.port = 6881, .info_hashes = {*Sha1Hash::parse_hex(kHex)}, .cookie = "00c0ffee"};
 }
 
-std::optional<LocalSearch> parsed(std::string_view text) {
+std::optional<LocalSearch> parsed_search(std::string_view text) {
   return parse_local_search(view_of(text));
 }
 
@@ -34,7 +34,7 @@ std::optional<LocalSearch> parsed(std::string_view text) {
 std::optional<LocalSearch> parsed_lines(const std::vector<std::string>& lines) {
   std::string text = "BT-SEARCH * HTTP/1.1\r\n";
   for (const std::string& line : lines) text += line + "\r\n";
-  return parsed(text + "\r\n\r\n");
+  return parsed_search(text + "\r\n\r\n");
 }
 
 const std::string kPort = "Port: 6881";
@@ -42,7 +42,7 @@ const std::string kInfohash = "Infohash: " + std::string(kHex);
 
 TEST(LocalSearch, HasTheGoldenBytes) {
   EXPECT_EQ(text_of(encode(golden_search())), kGolden);
-  EXPECT_EQ(parsed(kGolden), golden_search());
+  EXPECT_EQ(parsed_search(kGolden), golden_search());
 }
 
 TEST(LocalSearch, GoesToTheGroupOfBep14) {
@@ -61,7 +61,7 @@ TEST(LocalSearch, IsReadAsItWasWritten) {
 
 TEST(LocalSearch, IsRefusedAtEveryPrefixBeforeItsEmptyLine) {
   for (std::size_t size = 0; size <= kGolden.size(); ++size) {
-    EXPECT_EQ(parsed(kGolden.substr(0, size)).has_value(), size >= kGolden.size() - 2) << size;
+    EXPECT_EQ(parsed_search(kGolden.substr(0, size)).has_value(), size >= kGolden.size() - 2) << size;
   }
 }
 
@@ -72,9 +72,10 @@ TEST(LocalSearch, MayNameSeveralTorrents) {
 }
 
 TEST(LocalSearch, IsReadInAnyOrderAndCase) {
-  EXPECT_EQ(parsed("BT-SEARCH * HTTP/1.0\nCOOKIE:00c0ffee \ninfohash:\t0123456789ABCDEF0123456789ABCDEF01234567\n"
-                   "X-Other: yes\nPORT:6881\n\n"),
-            golden_search());
+  EXPECT_EQ(
+      parsed_search("BT-SEARCH * HTTP/1.0\nCOOKIE:00c0ffee \ninfohash:\t0123456789ABCDEF0123456789ABCDEF01234567\n"
+                    "X-Other: yes\nPORT:6881\n\n"),
+      golden_search());
 }
 
 TEST(LocalSearch, NeedsNoHostAndNoCookie) {
@@ -85,10 +86,10 @@ TEST(LocalSearch, NeedsNoHostAndNoCookie) {
 
 TEST(LocalSearch, RefusesAnotherFirstLine) {
   const std::string rest = "\r\n" + kPort + "\r\n" + kInfohash + "\r\n\r\n\r\n";
-  EXPECT_TRUE(parsed("BT-SEARCH * HTTP/1.1" + rest));
+  EXPECT_TRUE(parsed_search("BT-SEARCH * HTTP/1.1" + rest));
   for (const std::string_view line : {"", "M-SEARCH * HTTP/1.1", "BT-SEARCH / HTTP/1.1", "BT-SEARCH * HTTP/2.0",
                                       "BT-SEARCH * HTTP/1.1 ", "bt-search * HTTP/1.1", "BT-SEARCH * HTTP/"}) {
-    EXPECT_FALSE(parsed(std::string(line) + rest)) << line;
+    EXPECT_FALSE(parsed_search(std::string(line) + rest)) << line;
   }
 }
 
@@ -117,8 +118,8 @@ TEST(LocalSearch, RefusesALongerDatagramThanAnybodySends) {
   std::string text(kGolden);
   text.insert(text.size() - 4, "X: " + std::string(kLocalDiscoveryBytesMax - text.size() - 5, 'x') + "\r\n");
   EXPECT_EQ(text.size(), kLocalDiscoveryBytesMax);
-  EXPECT_TRUE(parsed(text));
-  EXPECT_FALSE(parsed(text + "\n"));
+  EXPECT_TRUE(parsed_search(text));
+  EXPECT_FALSE(parsed_search(text + "\n"));
 }
 
 }  // namespace

@@ -16,11 +16,11 @@ using golden::from_hex;
 using golden::plain;
 using golden::to_hex;
 
-const Sha1Hash kHash = *Sha1Hash::parse_hex("123456789abcdef123456789abcdef123456789a");
+const Sha1Hash kUdpHash = *Sha1Hash::parse_hex("123456789abcdef123456789abcdef123456789a");
 
 // The tables of BEP 15, filled in.
 constexpr std::string_view kConnect = "0000041727101980 00000000 0000a1b2";
-constexpr std::string_view kAnnounce =
+constexpr std::string_view kAnnounceDatagram =
     "00000000deadbeef 00000001 0000a1b2 123456789abcdef123456789abcdef123456789a"
     "2d5348303130302d616263646566303132333435 0000000000000002 0000000000000003 0000000000000001 00000002 0a000001"
     "0000beef 00000050 1ae1";
@@ -35,7 +35,7 @@ constexpr std::string_view kFailed = "00000003 0000a1b2 676f2061776179";
 UdpAnnounce announce() {
   UdpAnnounce announce{.connection = 0xdeadbeef,
                        .transaction = 0xa1b2,
-                       .request = {.info_hash = kHash,
+                       .request = {.info_hash = kUdpHash,
                                    .port = 6881,
                                    .uploaded = 1,
                                    .downloaded = 2,
@@ -54,8 +54,8 @@ struct GoldenRequest {
 };
 std::vector<GoldenRequest> golden_requests() {
   return {{UdpConnect{0xa1b2}, kConnect},
-          {announce(), kAnnounce},
-          {UdpScrape{0xdeadbeef, 0xa1b2, {kHash, Sha1Hash{}}}, kScrape}};
+          {announce(), kAnnounceDatagram},
+          {UdpScrape{0xdeadbeef, 0xa1b2, {kUdpHash, Sha1Hash{}}}, kScrape}};
 }
 
 struct GoldenReply {
@@ -73,9 +73,9 @@ std::vector<GoldenReply> golden_replies() {
           {UdpFailed{0xa1b2, "go away"}, kFailed}};
 }
 
-// kAnnounce with other bytes at an offset.
+// kAnnounceDatagram with other bytes at an offset.
 std::optional<UdpRequest> announce_with(std::size_t offset, std::string_view hex) {
-  Bytes datagram = from_hex(kAnnounce);
+  Bytes datagram = from_hex(kAnnounceDatagram);
   std::ranges::copy(from_hex(hex), datagram.begin() + static_cast<std::ptrdiff_t>(offset));
   return parse_udp_request(datagram);
 }
@@ -98,7 +98,7 @@ TEST(UdpRequests, HaveTheGoldenBytes) {
 TEST(UdpRequests, HaveTheSizesOfBep15) {
   EXPECT_EQ(encode(UdpRequest(UdpConnect{})).size(), 16u);
   EXPECT_EQ(encode(UdpRequest(UdpAnnounce{})).size(), 98u);
-  EXPECT_EQ(encode(UdpRequest(UdpScrape{.info_hashes = {kHash}})).size(), 36u);
+  EXPECT_EQ(encode(UdpRequest(UdpScrape{.info_hashes = {kUdpHash}})).size(), 36u);
 }
 
 TEST(UdpRequests, AreReadFromTheGoldenBytes) {
@@ -107,7 +107,7 @@ TEST(UdpRequests, AreReadFromTheGoldenBytes) {
 }
 
 TEST(UdpRequests, AreRefusedAtEveryPrefix) {
-  for (const std::string_view hex : {kConnect, kAnnounce}) {
+  for (const std::string_view hex : {kConnect, kAnnounceDatagram}) {
     const Bytes datagram = from_hex(hex);
     for (std::size_t size = 0; size < datagram.size(); ++size) {
       EXPECT_FALSE(parse_udp_request(ByteView(datagram).first(size))) << size;
@@ -132,7 +132,7 @@ TEST(UdpRequests, RefuseAnUnknownAction) {
 }
 
 TEST(UdpRequests, IgnoreTheOptionsBehindAnAnnounce) {
-  Bytes datagram = from_hex(kAnnounce);
+  Bytes datagram = from_hex(kAnnounceDatagram);
   const Bytes options = from_hex("02 09 2f616e6e6f756e6365");  // BEP 41: "/announce"
   datagram.insert(datagram.end(), options.begin(), options.end());
   EXPECT_EQ(parse_udp_request(datagram), UdpRequest(announce()));
@@ -161,7 +161,7 @@ TEST(UdpRequests, ClampTheNumberOfPeersWanted) {
 }
 
 TEST(UdpRequests, ScrapeUpTo74) {
-  UdpScrape scrape{.info_hashes = std::vector<Sha1Hash>(kScrapeHashesMax, kHash)};
+  UdpScrape scrape{.info_hashes = std::vector<Sha1Hash>(kScrapeHashesMax, kUdpHash)};
   Bytes datagram = encode(UdpRequest(scrape));
   EXPECT_EQ(parse_udp_request(datagram), UdpRequest(scrape));
   datagram.resize(datagram.size() + Sha1Hash::kSize);
