@@ -405,7 +405,7 @@ bool SwarmDownload::is_hopeful() const {
                                const bool is_stalled = link.peer && link.peer->is_stalled();
                                return !link.is_gone() && link.is_source && !is_stalled && has_something(link.source);
                              }) ||
-         std::ranges::any_of(web_, [](const Web& web) { return !web.is_over; });
+         std::ranges::any_of(web_, [&](const Web& web) { return !web.is_over && picker_.is_interesting(web.source); });
 }
 
 std::vector<PieceIndex> SwarmDownload::missing() const {

@@ -133,6 +133,20 @@ TEST(SwarmHostEnd, EndsWhenNobodyHasTheLastPiece) {
   EXPECT_EQ(getter.finish()->missing, std::vector{base::PieceIndex(shared.count() - 1)});
 }
 
+TEST(SwarmHostEnd, EndsWhenAWebSeedLacksWhatIsMissing) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 300'000});  // fewer pieces than a web seed may lack before it ends
+  ASSERT_LT(shared.count(), 32u);
+  Host& getter = world.add("10.0.0.2:6000");
+  world.on_fetch = [](const seam::Fetch&) { return std::optional(std::pair(404, base::Bytes{})); };
+  auto options = options_for(getter, shared);
+  options.web_seeds = {"http://web/data"};
+  options.no_source_timeout = 20s;
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
+  EXPECT_EQ(getter.finish()->result, Result::incomplete);
+}
+
 TEST(SwarmHostEnd, ASourceThatIsSilentGivesNoHope) {
   SwarmWorld world;
   const SharedTorrent shared;
