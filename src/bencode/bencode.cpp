@@ -203,8 +203,8 @@ std::expected<Value, ErrorAt> parse(base::ByteView bytes, Keys keys) {
   return value;
 }
 
-std::expected<Value, ErrorAt> parse_prefix(base::ByteView bytes) {
-  return Parser(bytes, Keys::sorted).value(0);
+std::expected<Value, ErrorAt> parse_prefix(base::ByteView bytes, Keys keys) {
+  return Parser(bytes, keys).value(0);
 }
 
 Writer& Writer::integer(std::int64_t value) {

@@ -70,13 +70,14 @@ struct Entry {
   Value value;
 };
 
-// Some programs write .torrent files with keys as they come, and all others read them.
+// Some programs write .torrent files, and some trackers their answers, with keys as they come, and all others read
+// them.
 enum class Keys : std::uint8_t { sorted, in_any_order };
 
 // The whole input is one value.
 [[nodiscard]] std::expected<Value, ErrorAt> parse(base::ByteView bytes, Keys keys = Keys::sorted);
 // The value at the front; what follows it is left alone (BEP 9: payload behind a dictionary). `raw` tells its length.
-[[nodiscard]] std::expected<Value, ErrorAt> parse_prefix(base::ByteView bytes);
+[[nodiscard]] std::expected<Value, ErrorAt> parse_prefix(base::ByteView bytes, Keys keys = Keys::sorted);
 
 // Writes values one after the other: begin_dictionary() key() integer() ... end(). Keys must come sorted (checked).
 class Writer {

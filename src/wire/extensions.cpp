@@ -75,7 +75,7 @@ Bytes encode(const ExtensionHandshake& handshake) {
 }
 
 std::optional<ExtensionHandshake> parse_extension_handshake(ByteView payload) {
-  const auto value = bencode::parse(payload);
+  const auto value = bencode::parse(payload, bencode::Keys::in_any_order);
   if (!value || value->dictionary() == nullptr) return std::nullopt;
   ExtensionHandshake handshake;
   handshake.metadata_id = find_extension(*value, "ut_metadata");
@@ -115,7 +115,7 @@ Bytes encode(const MetadataMessage& message) {
 
 std::optional<MetadataMessage> parse_metadata_message(ByteView payload) {
   // The bytes of a piece stand behind the dictionary.
-  const auto value = bencode::parse_prefix(payload);
+  const auto value = bencode::parse_prefix(payload, bencode::Keys::in_any_order);
   if (!value) return std::nullopt;
   const std::int64_t* type = value->find_integer("msg_type");
   const auto piece = find_number<std::uint32_t>(*value, "piece");
@@ -155,7 +155,7 @@ Bytes encode(const PexMessage& message) {
 }
 
 std::optional<PexMessage> parse_pex_message(ByteView payload) {
-  const auto value = bencode::parse(payload);
+  const auto value = bencode::parse(payload, bencode::Keys::in_any_order);
   if (!value || value->dictionary() == nullptr) return std::nullopt;
   PexMessage message;
   const ByteView flags = find_bytes(*value, "added.f");

@@ -259,7 +259,7 @@ Bytes encode_http_failure(std::string_view reason) {
 }
 
 std::optional<std::variant<AnnounceReply, Failure>> parse_http_announce_reply(ByteView body) {
-  const auto value = bencode::parse_prefix(body);
+  const auto value = bencode::parse_prefix(body, bencode::Keys::in_any_order);
   if (!value) return std::nullopt;
   if (value->find_string("failure reason") != nullptr) return Failure{find_text(*value, "failure reason")};
   const bencode::Value* peers = value->find("peers");

@@ -51,6 +51,7 @@ void check_inside(const Value& value, int levels) {
 void check_any_order(base::ByteView input, bool is_sorted) {
   const auto value = parse(input, Keys::in_any_order);
   SHOAL_CHECK(value || !is_sorted);
+  SHOAL_CHECK(!value || parse_prefix(input, Keys::in_any_order));
   if (!value || value->dictionary() == nullptr) return;
   for (const auto& [key, item] : *value->dictionary()) SHOAL_CHECK(value->find(key) == &item);
   SHOAL_CHECK(!is_sorted || std::ranges::equal(written(*value), input));

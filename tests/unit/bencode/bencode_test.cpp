@@ -202,6 +202,18 @@ TEST(Bencode, APrefixLeavesWhatFollowsAlone) {
   EXPECT_FALSE(parse_prefix({}));
 }
 
+TEST(Bencode, SortsKeysOfAPrefixThatMayComeInAnyOrder) {
+  const std::string_view text = "d5:piecei7e8:msg_typei1ee";
+  const std::string with_payload = std::string(text) + "payload";
+  const auto value = parse_prefix(base::view_of(with_payload), Keys::in_any_order);
+  ASSERT_TRUE(value);
+  EXPECT_EQ(*value->find_integer("msg_type"), 1);
+  EXPECT_EQ(*value->find_integer("piece"), 7);
+  EXPECT_EQ(base::text_of(value->raw), text);
+  EXPECT_FALSE(parse_prefix(base::view_of(with_payload)));
+  EXPECT_FALSE(parse_prefix(base::view_of("d1:bi1e1:ai1e1:bi2ee"), Keys::in_any_order));
+}
+
 TEST(Bencode, FindsByKeyAndKind) {
   const auto root = parse(base::view_of("d1:ai1e1:bl2:xxe1:c3:abce"));
   ASSERT_TRUE(root);

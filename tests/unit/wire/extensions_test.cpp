@@ -79,9 +79,14 @@ TEST(ExtensionHandshake, RefusesEveryPrefix) {
 }
 
 TEST(ExtensionHandshake, RefusesWhatIsNotOneDictionary) {
-  for (const std::string_view text : {"", "i1e", "le", "1:m", "x", "d1:mdee0:", "d1:vi0e1:mdee"}) {
+  for (const std::string_view text : {"", "i1e", "le", "1:m", "x", "d1:mdee0:", "d1:vi0e1:mde1:vi0ee"}) {
     EXPECT_FALSE(parse_handshake_of(text)) << text;
   }
+}
+
+TEST(ExtensionHandshake, MayHaveItsKeysInAnyOrder) {
+  EXPECT_EQ(parse_handshake_of("d1:pi6881e1:md6:ut_pexi2e11:ut_metadatai3eee"),
+            (ExtensionHandshake{.metadata_id = 3, .pex_id = 2, .listen_port = 6881}));
 }
 
 TEST(ExtensionHandshake, TakesAFieldOfAnotherKindForAbsent) {
@@ -134,6 +139,12 @@ TEST(MetadataMessages, IgnoreUnknownTypesAndKeys) {
   EXPECT_EQ(parse_metadata("d4:junkle8:msg_typei0e5:piecei4ee"), MetadataMessage(MetadataRequest{4}));
 }
 
+TEST(MetadataMessages, MayHaveTheirKeysInAnyOrder) {
+  EXPECT_EQ(parse_metadata("d5:piecei4e8:msg_typei0ee"), MetadataMessage(MetadataRequest{4}));
+  EXPECT_EQ(parse_metadata("d10:total_sizei34256e5:piecei0e8:msg_typei1eede"),
+            MetadataMessage(MetadataPiece{0, 34256, golden::from_hex("6465")}));
+}
+
 TEST(MetadataMessages, RefuseAMissingOrWrongTypePieceOrTotal) {
   for (const std::string_view text :
        {"le", "de", "d5:piecei0ee", "d8:msg_typei0ee", "d8:msg_type1:05:piecei0ee", "d8:msg_typei0e5:piecei-1ee",
@@ -173,6 +184,12 @@ TEST(PexMessages, RefuseEveryPrefix) {
 
 TEST(PexMessages, RefuseWhatIsNotOneDictionary) {
   for (const std::string_view text : {"le", "i0e", "0:", "dede", "d5:addedi0e"}) EXPECT_FALSE(parse_pex(text)) << text;
+}
+
+TEST(PexMessages, MayHaveTheirKeysInAnyOrder) {
+  EXPECT_EQ(
+      parse_pex("d7:dropped6:AAAABB5:added6:AAAACCe"),
+      (PexMessage{.added = {{endpoint("65.65.65.65:17219"), false}}, .dropped = {endpoint("65.65.65.65:16962")}}));
 }
 
 TEST(PexMessages, ReadFlagsOfWhichSomeAreMissing) {

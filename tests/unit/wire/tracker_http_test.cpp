@@ -288,6 +288,19 @@ TEST(AnnounceReply, IsWhatTellsAnIntervalOrPeers) {
   }
 }
 
+TEST(AnnounceReply, MayHaveItsKeysInAnyOrderEachOnce) {
+  // As TBDev and its descendants write it.
+  const auto reply = parsed_reply("d8:intervali1800e7:privatei1e12:min intervali300e5:peers6:ABCDEFe");
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->interval_s, 1800u);
+  EXPECT_EQ(reply->min_interval_s, 300u);
+  EXPECT_EQ(reply->peers, (std::vector<AnnouncedPeer>{{*Endpoint::parse("65.66.67.68:17734"), std::nullopt}}));
+  const auto list = parsed_reply("d5:peersld4:porti80e2:ip7:1.2.3.4ee8:intervali60ee");
+  ASSERT_TRUE(list);
+  EXPECT_EQ(list->peers, (std::vector<AnnouncedPeer>{{*Endpoint::parse("1.2.3.4:80"), std::nullopt}}));
+  EXPECT_FALSE(parsed_reply("d8:intervali60e5:peers0:8:intervali30ee"));
+}
+
 TEST(AnnounceReply, MayEndItsLine) {
   EXPECT_TRUE(parsed_reply("d8:intervali60ee\r\n"));
 }
