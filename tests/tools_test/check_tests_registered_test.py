@@ -72,6 +72,20 @@ class CheckTestsRegistered(FakeTree):
         self.build(disabled=["swarm.Picker.TakesScarceFirst"])
         self.check(f"{SOURCE}:1: Picker.TakesScarceFirst is disabled")
 
+    def test_finds_the_sources_of_several_that_are_compiled_as_one(self):
+        unit = "build/Unity/unity_0_cxx.cxx"
+        self.write(unit, f'/* made by CMake */\n\n#include "{self.root / SOURCE}"\n')
+        self.build(programs={unit: "swarm_tests", FUZZ: "header_fuzz"})
+        self.check()
+
+    def test_fails_for_a_test_that_a_page_names_and_nobody_wrote(self):
+        self.write("docs/faults.md", "| lies | `Picker.TakesScarceFirst`, `Picker.*`, `header_fuzz` |\n| dies | `Picker.Dies` |\n")
+        self.check("docs/faults.md:2: there is no test Picker.Dies")
+        self.write("docs/faults.md", "`test_it`")
+        self.check("docs/faults.md:1: there is no test test_it")
+        self.write(SCRIPT, "class It(Case):\n    def test_it(self):\n        pass\n")
+        self.check()
+
 
 if __name__ == "__main__":
     unittest.main()
