@@ -31,8 +31,6 @@ std::string relative_target(const FileEntry& link) {
 
 StoreResult<void> TorrentFiles::trim(std::uint32_t file) {
   const std::uint64_t size_bytes = layout().files[file].size_bytes;
-  const auto stamp = look_at(file);
-  if (!stamp || stamp->size_bytes <= size_bytes) return {};
   const auto handle = open(file);
   if (!handle) return std::unexpected(error_at(file, handle.error(), "open"));
   if (::ftruncate((*handle)->get(), static_cast<off_t>(size_bytes)) != 0) {

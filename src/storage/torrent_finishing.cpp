@@ -49,13 +49,21 @@ std::vector<bool> find_rest(TorrentFiles& files, const std::vector<bool>& wanted
   return rest;
 }
 
-StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted) {
+StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted,
+                                const BeforeChange& before_change) {
   return for_each_wanted(files, wanted, [&](std::uint32_t i, const FileEntry& file) -> StoreResult<void> {
     if (files.is_whole(i)) return {};
     if (file.size_bytes == 0) {
       if (auto created = files.create(i); !created) return std::unexpected(std::move(created.error()));
     }
-    if (auto trimmed = files.trim(i); !trimmed) return trimmed;
+    const auto stamp = files.look_at(i);
+    const bool is_too_long = stamp && stamp->size_bytes > file.size_bytes;
+    if (is_too_long || file.modified_s) {
+      if (auto told = before_change(i); !told) return told;
+    }
+    if (is_too_long) {
+      if (auto trimmed = files.trim(i); !trimmed) return trimmed;
+    }
     if (file.is_executable) {
       if (auto made = files.make_executable(i); !made) return made;
     }
@@ -65,10 +73,10 @@ StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wa
 
 StoreResult<void> check_unchanged(TorrentFiles& files, const std::vector<bool>& wanted, const NotedStamps& noted) {
   return for_each_wanted(files, wanted, [&](std::uint32_t i, const FileEntry& file) -> StoreResult<void> {
+    if (file.size_bytes == 0) return {};
     const auto stamp = files.look_at(i);
     const auto expected = noted.find(i);
-    const bool is_as_noted = file.size_bytes == 0 || (expected != noted.end() && stamp == expected->second);
-    if (stamp && stamp->size_bytes == file.size_bytes && is_as_noted) return {};
+    if (stamp && expected != noted.end() && *stamp == expected->second) return {};
     const std::string what = stamp ? " was changed" : " was removed";
     return std::unexpected(
         StoreError{StoreErrorKind::failed, files.path_of(i) + what + " during the download; run the command again"});

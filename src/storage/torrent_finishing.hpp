@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <unordered_map>
 #include <vector>
 
@@ -16,9 +17,11 @@ using NotedStamps = std::unordered_map<std::uint32_t, FileStamp>;
 // Files that nobody wants now, but of which the part holds verified bytes: another selection wanted them.
 [[nodiscard]] std::vector<bool> find_rest(TorrentFiles& files, const std::vector<bool>& wanted,
                                           const base::Bitfield& verified);
-// Empty files, executable bits and times: what is to be there before the stamps are taken.
-[[nodiscard]] StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted);
-// Every wanted file is still there and as it was noted last.
+// Empty files, sizes, executable bits and times. `before_change` is called with each file whose stamp this changes.
+using BeforeChange = std::function<StoreResult<void>(std::uint32_t file)>;
+[[nodiscard]] StoreResult<void> complete_tree(TorrentFiles& files, const std::vector<bool>& wanted,
+                                              const BeforeChange& before_change);
+// Every wanted file with bytes is still there and as it was noted last.
 [[nodiscard]] StoreResult<void> check_unchanged(TorrentFiles& files, const std::vector<bool>& wanted,
                                                 const NotedStamps& noted);
 // Links, and then the final name in one step; file by file when `goes_file_by_file`, because finished files are there

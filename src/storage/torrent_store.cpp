@@ -120,12 +120,18 @@ StoreResult<void> TorrentStore::Impl::mark_dirty(ByteRange range) {
   if (!journal_) return {};  // nobody will read it
   for (const TorrentFiles::Stretch& stretch : files_->stretches(range)) {
     if (stretch.is_padding || is_dirty_[stretch.file] || files_->is_whole(stretch.file)) continue;
-    const std::lock_guard guard(mutex_);
-    if (is_dirty_[stretch.file]) continue;
-    if (auto added = journal_->add_dirty(stretch.file); !added) return added;
-    is_dirty_[stretch.file] = true;
-    dirty_.push_back(stretch.file);
+    if (auto marked = mark_dirty(stretch.file); !marked) return marked;
   }
+  return {};
+}
+
+StoreResult<void> TorrentStore::Impl::mark_dirty(std::uint32_t file) {
+  if (!journal_) return {};
+  const std::lock_guard guard(mutex_);
+  if (is_dirty_[file]) return {};
+  if (auto added = journal_->add_dirty(file); !added) return added;
+  is_dirty_[file] = true;
+  dirty_.push_back(file);
   return {};
 }
 

@@ -185,11 +185,14 @@ StoreResult<std::string> TorrentStore::Impl::finish() {
 }
 
 StoreResult<void> TorrentStore::Impl::finish_part(const std::vector<bool>& rest) {
-  if (auto completed = complete_tree(*files_, wanted_); !completed) return completed;
-  if (journal_) {
-    if (auto synced = sync(); !synced) return synced;
+  // Before, a file that is not as it was noted was changed by others; what changes next is our doing.
+  if (auto settled = sync_and_check(); !settled) return settled;
+  {
+    const std::shared_lock writing(writing_);
+    const auto mark = [this](std::uint32_t file) { return mark_dirty(file); };
+    if (auto completed = complete_tree(*files_, wanted_, mark); !completed) return completed;
   }
-  if (auto checked = check_unchanged(*files_, wanted_, noted_); !checked) return checked;
+  if (auto settled = sync_and_check(); !settled) return settled;
   std::vector<bool> kept = rest;
   for (std::uint32_t i = 0; i < kept.size(); ++i) kept[i] = kept[i] || (wanted_[i] && !files_->is_whole(i));
   clear_part(place_, manifest_, kept);
@@ -198,6 +201,13 @@ StoreResult<void> TorrentStore::Impl::finish_part(const std::vector<bool>& rest)
   has_whole_ = true;
   files_->freeze();
   return {};
+}
+
+StoreResult<void> TorrentStore::Impl::sync_and_check() {
+  if (journal_) {
+    if (auto synced = sync(); !synced) return synced;
+  }
+  return check_unchanged(*files_, wanted_, noted_);
 }
 
 StoreResult<void> TorrentStore::Impl::keep_or_remove_journal(const std::vector<bool>& rest) {

@@ -66,6 +66,7 @@ class TorrentStore::Impl {
              std::optional<TorrentJournal> journal);
   [[nodiscard]] std::vector<seam::HeldPiece> held() const;
   StoreResult<void> finish_part(const std::vector<bool>& rest);
+  StoreResult<void> sync_and_check();
   StoreResult<void> keep_or_remove_journal(const std::vector<bool>& rest);
 
   // --- writing ---
@@ -80,6 +81,7 @@ class TorrentStore::Impl {
   StoreResult<void> claim(const WritePtr& write);
   void release(const WritePtr& write);
   StoreResult<void> mark_dirty(ByteRange range);
+  StoreResult<void> mark_dirty(std::uint32_t file);
   void note_changed();
   StoreResult<void> sync();
   [[nodiscard]] StoreResult<std::vector<TorrentJournal::Note>> sync_files(const std::vector<std::uint32_t>& files);

@@ -1,4 +1,5 @@
 // Downloads that go on where others ended: in peace, killed, or cut off; with what was changed meanwhile.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -10,8 +11,10 @@
 #include <chrono>
 #include <functional>
 #include <new>
+#include <numeric>
 #include <thread>
 
+#include "storage/files.hpp"
 #include "unit/storage/torrent_fixture.hpp"
 
 namespace shoal::storage::testing {
@@ -53,6 +56,10 @@ class TorrentResumeTest : public TorrentStoreFixture {
     const auto touched = std::filesystem::last_write_time(in(".share.shoal-journal"));
     std::filesystem::last_write_time(file, touched + later);
   }
+  [[nodiscard]] static std::int64_t modified_ns(const std::filesystem::path& file) {
+    const auto version = version_of(AT_FDCWD, file.c_str());
+    return version ? version->modified_ns : -1;
+  }
   void finish_with(const std::vector<std::uint32_t>& held) const {
     const auto store = make_store();
     ASSERT_EQ(open_indices(*store, share_.manifest), held);
@@ -73,6 +80,41 @@ TEST_F(TorrentResumeTest, GoesOnAfterACleanEndWithoutReadingTheFiles) {
   EXPECT_EQ(open_indices(*make_store(), share_.manifest), (std::vector<std::uint32_t>{0, 5, 39, 41, 50}));
   EXPECT_LT(bytes_read() - before, 9'000u);
   finish_with({0, 5, 39, 41, 50});
+}
+
+TEST_F(TorrentResumeTest, GivesItsTimeToAFileThatAnEarlierRunBrought) {
+  share_.manifest.layout->files[0].modified_s = 1'000'000'000;
+  std::vector<std::uint32_t> big(40);
+  std::iota(big.begin(), big.end(), 0u);
+  leave_behind(share_, big);
+  finish_with(big);
+  EXPECT_EQ(modified_ns(in("share/big")), 1'000'000'000'000'000'000);
+}
+
+TEST_F(TorrentResumeTest, GivesItsTimeToAFileThatWasSyncedBeforeTheLast) {
+  TorrentShare share(1u << 20);
+  share.file_of({"big"}, base::Bytes(TorrentStore::kSyncBytes)).file({"small"}, 1000).cut();
+  share.manifest.layout->files[0].modified_s = 1'000'000'000;
+  const auto store = make_store();
+  open_indices(*store, share.manifest);
+  put_pieces(*store, share, {0, share.manifest.piece_count() - 1});  // all but the last are zeros
+  const auto path = store->finish();
+  ASSERT_TRUE(path) << path.error().message;
+  EXPECT_EQ(modified_ns(in("share/big")), 1'000'000'000'000'000'000);
+}
+
+TEST_F(TorrentResumeTest, DoesNotFinishWithAFileThatOthersChangedThoughItGetsATime) {
+  share_.manifest.layout->files[0].modified_s = 1'000'000'000;
+  std::vector<std::uint32_t> big(40);
+  std::iota(big.begin(), big.end(), 0u);
+  leave_behind(share_, big);
+  const auto store = make_store();
+  ASSERT_EQ(open_indices(*store, share_.manifest), big);
+  for (std::uint32_t piece = 40; piece < share_.manifest.piece_count(); ++piece) put_pieces(*store, share_, {piece});
+  flip(part("big"), 500, std::chrono::seconds(1));
+  const auto path = store->finish();
+  ASSERT_FALSE(path);
+  EXPECT_NE(path.error().message.find("big was changed"), std::string::npos) << path.error().message;
 }
 
 TEST_F(TorrentResumeTest, GoesOnAfterBeingKilledWithoutReadingTheFiles) {
