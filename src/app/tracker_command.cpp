@@ -108,6 +108,7 @@ ExitCode run_tracker(const TrackerOptions& options) {
                                                 .token = *token,
                                                 .saved_shares = std::move(*saved_shares),
                                                 .saved_swarms = std::move(*saved_swarms)};
+                 if (state) host.saved_swarms_age = net::state_age(*state, roles::kSwarmsState);
                  if (!options.course_share.empty()) host.course_share = options.course_share;
                  host.swarms.serves_unknown = !options.only_published;
                  host.swarms.internal_networks = net::internal_networks();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <system_error>
 
@@ -101,6 +102,13 @@ std::expected<std::optional<base::Bytes>, std::string> read_state(const std::fil
   }
   bytes.resize(have);
   return bytes;
+}
+
+base::Duration state_age(const std::filesystem::path& folder, const std::string& name) {
+  std::error_code error;
+  const auto written = std::filesystem::last_write_time(folder / name, error);
+  if (error) return {};
+  return std::max(base::Duration{}, base::Duration(std::chrono::file_clock::now() - written));
 }
 
 }  // namespace shoal::net

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "base/time.hpp"
 
 namespace shoal::net {
 
@@ -22,5 +23,7 @@ inline constexpr std::uintmax_t kStateBytesMax = 256u << 20;  // of one file; a 
 // Nothing when there is no such file.
 [[nodiscard]] std::expected<std::optional<base::Bytes>, std::string> read_state(const std::filesystem::path& folder,
                                                                                 const std::string& name);
+// How long ago it was written, by the clock on the wall; 0 when there is no such file or it is of the future.
+[[nodiscard]] base::Duration state_age(const std::filesystem::path& folder, const std::string& name);
 
 }  // namespace shoal::net

@@ -64,7 +64,9 @@ class TrackerHost final : public seam::Machine {
   void start(base::Instant now) override {
     if (!options_.saved_shares.empty() && !shares_.restore(options_.saved_shares)) warn_of_state(kSharesState);
     for (const auto& share : shares_.all()) swarms_.allow(share->torrent.info_hash, now);
-    if (!options_.saved_swarms.empty() && !swarms_.restore(options_.saved_swarms, now)) warn_of_state(kSwarmsState);
+    if (!options_.saved_swarms.empty() && !swarms_.restore(options_.saved_swarms, now, options_.saved_swarms_age)) {
+      warn_of_state(kSwarmsState);
+    }
     options_.saved_shares = base::Bytes();
     options_.saved_swarms = base::Bytes();
     saved_announces_ = swarms_.totals().announces;

@@ -56,6 +56,7 @@ struct TrackerHostOptions {
   tracker::SwarmsOptions swarms;
   base::Bytes saved_shares;  // of an earlier run
   base::Bytes saved_swarms;
+  base::Duration saved_swarms_age{};  // how long ago that was saved
 };
 
 // `configured` may be null: no ini files; it must outlive the machine.

@@ -18,14 +18,14 @@ void append(base::ByteWriter& writer, const Swarm::Member& member, base::Instant
   writer.u16(static_cast<std::uint16_t>(member.about.held.size())).append(member.about.held);
 }
 
-Swarm::Member read_member(base::ByteReader& reader, base::Instant now) {
+Swarm::Member read_member(base::ByteReader& reader, base::Instant saved_at) {
   Swarm::Member member;
   member.about.endpoint.address.value = reader.u32();
   member.about.endpoint.port = reader.u16();
   std::ranges::copy(reader.take(member.about.peer_id.size()), member.about.peer_id.begin());
   member.key = reader.u32();
   member.about.left_bytes = reader.u64();
-  member.seen = now - std::chrono::seconds(std::min(reader.u32(), kAgeMaxS));
+  member.seen = saved_at - std::chrono::seconds(std::min(reader.u32(), kAgeMaxS));
   if (reader.u8() != 0) {
     wire::Ipv6Endpoint& ipv6 = member.ipv6.emplace();
     std::ranges::copy(reader.take(ipv6.address.size()), ipv6.address.begin());
@@ -36,7 +36,7 @@ Swarm::Member read_member(base::ByteReader& reader, base::Instant now) {
   return member;
 }
 
-std::optional<SavedSwarm> read_swarm(const bencode::Value& saved, base::Instant now) {
+std::optional<SavedSwarm> read_swarm(const bencode::Value& saved, base::Instant saved_at) {
   const bencode::List* fields = saved.list();
   if (fields == nullptr || fields->size() != kSwarmFields) return std::nullopt;
   const std::string_view* info_hash = (*fields)[0].string();
@@ -50,7 +50,7 @@ std::optional<SavedSwarm> read_swarm(const bencode::Value& saved, base::Instant 
                    .downloads = static_cast<std::uint32_t>(*downloads),
                    .members = {}};
   base::ByteReader reader(base::view_of(*members));
-  while (reader.remaining() > 0) swarm.members.push_back(read_member(reader, now));
+  while (reader.remaining() > 0) swarm.members.push_back(read_member(reader, saved_at));
   if (!reader.ok()) return std::nullopt;
   return swarm;
 }
@@ -72,7 +72,7 @@ base::Bytes SwarmStateWriter::take() {
   return writer_.end().key("v").integer(kVersion).end().take();
 }
 
-std::optional<std::vector<SavedSwarm>> parse_swarm_state(base::ByteView saved, base::Instant now) {
+std::optional<std::vector<SavedSwarm>> parse_swarm_state(base::ByteView saved, base::Instant saved_at) {
   const auto value = bencode::parse(saved);
   if (!value) return std::nullopt;
   const std::int64_t* version = value->find_integer("v");
@@ -80,7 +80,7 @@ std::optional<std::vector<SavedSwarm>> parse_swarm_state(base::ByteView saved, b
   if (version == nullptr || *version != kVersion || list == nullptr) return std::nullopt;
   std::vector<SavedSwarm> swarms;
   for (const bencode::Value& one : *list) {
-    auto swarm = read_swarm(one, now);
+    auto swarm = read_swarm(one, saved_at);
     if (!swarm) return std::nullopt;
     swarms.push_back(std::move(*swarm));
   }

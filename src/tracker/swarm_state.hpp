@@ -30,7 +30,7 @@ struct SavedSwarm {
   std::uint32_t downloads = 0;
   std::vector<Swarm::Member> members;
 };
-// Nothing when any of it is not what the writer made.
-[[nodiscard]] std::optional<std::vector<SavedSwarm>> parse_swarm_state(base::ByteView saved, base::Instant now);
+// `saved_at`: when the writer made it. Nothing when any of it is not what the writer made.
+[[nodiscard]] std::optional<std::vector<SavedSwarm>> parse_swarm_state(base::ByteView saved, base::Instant saved_at);
 
 }  // namespace shoal::tracker

@@ -52,7 +52,7 @@ class Swarms::Impl {
   void expire(Instant now);
   Totals totals() const;
   base::Bytes save(Instant now) const;
-  bool restore(base::ByteView saved, Instant now);
+  bool restore(base::ByteView saved, Instant now, base::Duration age);
 
  private:
   struct Entry {
@@ -338,8 +338,8 @@ base::Bytes Swarms::Impl::save(Instant now) const {
   return writer.take();
 }
 
-bool Swarms::Impl::restore(base::ByteView saved, Instant now) {
-  auto swarms = parse_swarm_state(saved, now);
+bool Swarms::Impl::restore(base::ByteView saved, Instant now, base::Duration age) {
+  auto swarms = parse_swarm_state(saved, now - age);
   if (!swarms) return false;
   for (SavedSwarm& one : *swarms) {
     const auto found = swarms_.find(one.info_hash);
@@ -410,8 +410,8 @@ base::Bytes Swarms::save(Instant now) const {
   return impl_->save(now);
 }
 
-bool Swarms::restore(base::ByteView saved, Instant now) {
-  return impl_->restore(saved, now);
+bool Swarms::restore(base::ByteView saved, Instant now, base::Duration age) {
+  return impl_->restore(saved, now, age);
 }
 
 }  // namespace shoal::tracker

@@ -41,8 +41,9 @@ inline constexpr std::size_t kPeersLookedAtMax = 1000;  // for one answer: not a
 struct SwarmsOptions {
   base::Duration interval = std::chrono::minutes(2);  // short: local networks change quickly
   base::Duration min_interval = std::chrono::seconds(15);
-  base::Duration expiry = std::chrono::minutes(5);  // silent for this long: gone
-  bool serves_unknown = true;                       // swarms nobody published
+  // Silent for this long: gone. Some programs announce every 10 minutes at most, and one announce may be lost.
+  base::Duration expiry = std::chrono::minutes(22);
+  bool serves_unknown = true;  // swarms nobody published
   std::size_t swarms_max = kSwarmsMax;
   std::size_t peers_max = kPeersMax;
   // Networks inside this host (of containers): their members are handed to each other and to this host only.
@@ -85,10 +86,10 @@ class Swarms {
   };
   [[nodiscard]] Totals totals() const;
 
-  // What survives a restart; times are kept as ages. Nothing of it is believed that does not parse: false when it is
-  // not what save() made. Published swarms have to be allowed before.
+  // What survives a restart; times are kept as ages, to which `age` is added: how long ago it was saved. Nothing of it
+  // is believed that does not parse: false when it is not what save() made. Published swarms have to be allowed before.
   [[nodiscard]] base::Bytes save(base::Instant now) const;
-  bool restore(base::ByteView saved, base::Instant now);
+  bool restore(base::ByteView saved, base::Instant now, base::Duration age = {});
 
  private:
   class Impl;

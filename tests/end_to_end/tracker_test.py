@@ -1,6 +1,7 @@
 """`shoal tracker` as a process of its own: announces, shares, metrics, restarts, and clients of the worse kind."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -223,6 +224,21 @@ class Restarts(TrackerCase):
         http = self.http()
         self.assertEqual(http.get("/shares/disk.img.torrent"), torrent)
         self.assertEqual(endpoints(http.announce(info_hash, peer(2), 7002, 5)["peers"]), [("127.0.0.1", 7001)])
+
+    def test_peers_of_yesterday_are_forgotten(self):
+        state = ("--state", self.root / "state")
+        tracker = self.start_tracker(*state)
+        torrent, info_hash = self.publish("disk.img", content=some_bytes(100_000))
+        self.http().announce(info_hash, peer(1), 7001, 0)
+        tracker.signal(15)
+        self.assert_exit(tracker, DONE)
+        saved = self.root / "state" / "swarms"
+        yesterday = saved.stat().st_mtime - 24 * 3600
+        os.utime(saved, (yesterday, yesterday))
+        self.start_tracker(*state)
+        http = self.http()
+        self.assertEqual(http.get("/shares/disk.img.torrent"), torrent)
+        self.assertEqual(http.announce(info_hash, peer(2), 7002, 5)["peers"], b"")
 
     def test_one_that_is_killed_has_its_shares(self):
         state = ("--state", self.root / "state")

@@ -41,6 +41,19 @@ TEST_F(StateFolder, GivesBackWhatWasWritten) {
   EXPECT_EQ(read("shares"), "2");
 }
 
+TEST_F(StateFolder, KnowsHowOldAFileIs) {
+  using std::chrono::hours;
+  EXPECT_EQ(state_age(folder(), "shares"), base::Duration{}) << "there is none";
+  ASSERT_TRUE(write_state(folder(), "shares", bytes_of("x")).has_value());
+  EXPECT_LT(state_age(folder(), "shares"), hours(1));
+  const auto written_at = [this](auto when) { std::filesystem::last_write_time(folder() / "shares", when); };
+  written_at(std::chrono::file_clock::now() - hours(8));
+  EXPECT_GE(state_age(folder(), "shares"), hours(8));
+  EXPECT_LT(state_age(folder(), "shares"), hours(9));
+  written_at(std::chrono::file_clock::now() + hours(8));
+  EXPECT_EQ(state_age(folder(), "shares"), base::Duration{}) << "the clock was set back";
+}
+
 TEST_F(StateFolder, HoldsNothingButWhatWasWritten) {
   EXPECT_TRUE(write_state(folder(), "shares", bytes_of("x")).has_value());
   std::vector<std::string> names;
