@@ -164,9 +164,9 @@ seam::StoreError store_error(int error_number, std::string_view tried, std::stri
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
       kind = StoreErrorKind::disk_full;
       break;
+    case EFBIG:  // no waiting makes room for it
     case EACCES:
     case EPERM:
     case EROFS:
@@ -185,6 +185,7 @@ seam::StoreError store_error(int error_number, std::string_view tried, std::stri
   }
   std::string message = "cannot ";
   message.append(tried).append(" ").append(path).append(": ").append(describe_errno(error_number));
+  if (error_number == EFBIG) message += " for the file system, or for ulimit -f; choose another place";
   return {kind, std::move(message)};
 }
 

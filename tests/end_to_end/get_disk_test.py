@@ -90,6 +90,15 @@ class Full(DiskCase):
         self.assertGreater(events(again, "manifest")[0]["held"], 0)
         self.assert_right(self.disk.seen)
 
+    def test_a_file_that_is_too_big_for_the_file_system(self):
+        """Which no waiting changes; a limit of the shell stands for that of the file system."""
+        limited = ["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={2 * MIB}"]
+        with self.prefixed([*limited, *self.disk.prefix]):
+            process = self.get(*self.what, "--output", f"{self.disk.path}/")
+        self.assert_exit(process, DISK)
+        for word in ("File too large", "choose another place"):
+            self.assertIn(word, process.stderr)
+
     def test_a_disk_that_is_read_only(self):
         self.disk.remount("ro")
         process = self.begin()

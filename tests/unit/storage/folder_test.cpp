@@ -101,13 +101,14 @@ TEST_F(FolderTest, NamesSiblingsWithinTheLimitOfAFileSystem) {
 
 TEST_F(FolderTest, SortsErrnoIntoWhatAUserCanDo) {
   using seam::StoreErrorKind;
-  for (const int full : {ENOSPC, EDQUOT, EFBIG})
-    EXPECT_EQ(store_error(full, "write", "x").kind, StoreErrorKind::disk_full);
-  for (const int unwritable : {EACCES, EPERM, EROFS, ENOTDIR, EISDIR}) {
+  for (const int full : {ENOSPC, EDQUOT}) EXPECT_EQ(store_error(full, "write", "x").kind, StoreErrorKind::disk_full);
+  for (const int unwritable : {EFBIG, EACCES, EPERM, EROFS, ENOTDIR, EISDIR}) {
     EXPECT_EQ(store_error(unwritable, "write", "x").kind, StoreErrorKind::unwritable);
   }
   EXPECT_EQ(store_error(EIO, "write", "x").kind, StoreErrorKind::failed);
   EXPECT_EQ(store_error(ENOSPC, "write", "a/b").message, "cannot write a/b: No space left on device");
+  EXPECT_EQ(store_error(EFBIG, "write", "a/b").message,
+            "cannot write a/b: File too large for the file system, or for ulimit -f; choose another place");
 }
 
 TEST_F(FolderTest, CopiesARangeWithinAndAcrossFileSystems) {

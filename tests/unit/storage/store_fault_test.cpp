@@ -1,4 +1,4 @@
-// Stores on a disk that is full, and programs that are killed at any moment.
+// Stores on a disk that is full or takes no big files, and programs that are killed at any moment.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -89,14 +89,14 @@ std::optional<seam::StoreError> download(PieceStore& store, const CutFile& file)
   return finished ? std::nullopt : std::optional(finished.error());
 }
 
-TEST_P(StoreFault, SaysThatTheDiskIsFullAndGoesOnWhenThereIsRoom) {
+TEST_P(StoreFault, SaysThatAFileIsTooBigForTheDiskAndGoesOnWhereItIsNot) {
   const CutFile file = CutFile::regular(8, 100'000, 50'000);
   {
     const FileSizeLimit limit(450'000);
     const auto store = make_store();
     const auto error = download(*store, file);
     ASSERT_TRUE(error);
-    EXPECT_EQ(error->kind, seam::StoreErrorKind::disk_full) << error->message;
+    EXPECT_EQ(error->kind, seam::StoreErrorKind::unwritable) << error->message;
     EXPECT_FALSE(std::filesystem::exists(result()));
   }
   const auto store = make_store();
@@ -108,7 +108,7 @@ TEST_P(StoreFault, SaysThatTheDiskIsFullAndGoesOnWhenThereIsRoom) {
   EXPECT_TRUE(read_file(result()) == file.whole());
 }
 
-TEST(ChunkFolderStoreOnAFullDisk, KeepsChunksThatFitThoughTheWholeFileDoesNotAndMakesItLater) {
+TEST(ChunkFolderStoreOnASmallDisk, KeepsChunksThatFitThoughTheWholeFileDoesNotAndMakesItLater) {
   const TemporaryFolder folder;
   const CutFile file = CutFile::regular(4, 100'000, 50'000);
   const auto store = kChunkFolder.make(folder.path());
@@ -118,13 +118,13 @@ TEST(ChunkFolderStoreOnAFullDisk, KeepsChunksThatFitThoughTheWholeFileDoesNotAnd
     for (std::uint32_t i = 0; i < 4; ++i) put(*store, file, i);
     const auto finished = store->finish();
     ASSERT_FALSE(finished);
-    EXPECT_EQ(finished.error().kind, seam::StoreErrorKind::disk_full);
+    EXPECT_EQ(finished.error().kind, seam::StoreErrorKind::unwritable);
   }
   ASSERT_TRUE(store->finish());
   EXPECT_TRUE(read_file(folder.path() / kChunkFolder.result) == file.whole());
 }
 
-TEST(ChunkFolderStoreOnAFullDisk, TrustsNoCopyThatDidNotFit) {
+TEST(ChunkFolderStoreOnASmallDisk, TrustsNoCopyThatDidNotFit) {
   const TemporaryFolder folder;
   const CutFile file = CutFile::regular(4, 100'000, 50'000);
   const auto store = kChunkFolder.make(folder.path());
