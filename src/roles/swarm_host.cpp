@@ -181,7 +181,8 @@ void SwarmHost::tick(Instant now) {
   if (now >= next_need_ && (!has_hope || held != announced_pieces_)) {
     next_need_ = now + kNeedEvery;
     announced_pieces_ = held;
-    search_.announce_soon(now);
+    using enum swarm::AnnounceReason;
+    search_.announce_soon(has_hope ? pieces_changed : peers_needed, now);
   }
   const auto patience = context_.options.no_source_timeout;
   if (patience && now - last_hope_ >= *patience) give_up(now);

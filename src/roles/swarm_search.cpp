@@ -79,10 +79,10 @@ void SwarmSearch::on_completed(Instant now) {
   collect(now);
 }
 
-void SwarmSearch::announce_soon(Instant now) {
+void SwarmSearch::announce_soon(swarm::AnnounceReason reason, Instant now) {
   if (!announcer_) return;
   announcer_->on_status(status_());
-  announcer_->announce_soon(now);
+  announcer_->announce_soon(reason, now);
   collect(now);
 }
 

@@ -38,8 +38,7 @@ class SwarmSearch {
   // The metadata says that the torrent is private: what was heard from others than trackers and the user is forgotten.
   void become_private(base::Instant now);
   void on_completed(base::Instant now);
-  // Peers are needed, or what we have changed much.
-  void announce_soon(base::Instant now);
+  void announce_soon(swarm::AnnounceReason reason, base::Instant now);
   void stop(base::Instant now);
   [[nodiscard]] bool is_stopped() const;
 

@@ -91,11 +91,12 @@ class Announcer::Impl {
     settle(now);
   }
 
-  void announce_soon(Instant now) {
+  void announce_soon(AnnounceReason reason, Instant now) {
     if (!is_started_ || is_stopping_) return;
     for (Tier& tier : tiers_) {
       const Tracker& front = trackers_[tier.order.front()];
       if (!front.status.is_working || front.link.is_under_way() || !tier.next_at) continue;
+      if (reason == AnnounceReason::pieces_changed && front.min_interval > kEagerMinInterval) continue;
       tier.next_at = std::min(*tier.next_at, std::max(now, front.asked_at + front.min_interval));
     }
     on_deadline(now);
@@ -332,7 +333,8 @@ class Announcer::Impl {
     tracker.failures = 0;
     tracker.has_heard_started = true;
     tracker.knows_we_are_complete |= tracker.asked_when_complete;
-    tracker.min_interval = interval_of(reply.min_interval_s, kMinIntervalDefault);
+    const base::Duration interval = interval_of(reply.interval_s, kIntervalDefault);
+    tracker.min_interval = interval_of(reply.min_interval_s, std::max(interval / 2, kMinIntervalDefault));
     if (!reply.tracker_id.empty() && reply.tracker_id.size() <= kTrackerIdBytesMax) {
       tracker.tracker_id = std::move(reply.tracker_id);
     }
@@ -347,7 +349,7 @@ class Announcer::Impl {
     const auto place = std::ranges::find(tier.order, index);
     std::rotate(tier.order.begin(), place, place + 1);
     tier.awaited.reset();
-    tier.next_at = now + std::max(interval_of(reply.interval_s, kIntervalDefault), tracker.min_interval);
+    tier.next_at = now + std::max(interval, tracker.min_interval);
     for (const std::size_t other : tier.order) {
       if (trackers_[other].link.is_silent()) fail(trackers_[other], "does not answer", now);
     }
@@ -459,8 +461,8 @@ void Announcer::on_status(const AnnounceStatus& status) {
 void Announcer::on_completed(Instant now) {
   impl_->on_completed(now);
 }
-void Announcer::announce_soon(Instant now) {
-  impl_->announce_soon(now);
+void Announcer::announce_soon(AnnounceReason reason, Instant now) {
+  impl_->announce_soon(reason, now);
 }
 void Announcer::stop(Instant now) {
   impl_->stop(now);

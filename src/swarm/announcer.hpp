@@ -40,11 +40,15 @@ inline constexpr base::Duration kIntervalMin = std::chrono::seconds(30);
 inline constexpr base::Duration kIntervalMax = std::chrono::hours(2);
 inline constexpr base::Duration kIntervalDefault = std::chrono::minutes(30);
 inline constexpr base::Duration kMinIntervalDefault = std::chrono::minutes(1);
+inline constexpr base::Duration kEagerMinInterval = std::chrono::seconds(30);  // or less: wants to hear often
 inline constexpr std::uint32_t kPeersWanted = 100;
 inline constexpr std::size_t kTrackersMax = 64;  // of one torrent; more are ignored
 inline constexpr std::size_t kPeersUntakenMax = 2 * wire::kAnnouncePeersMax;
 inline constexpr std::size_t kTrackerIdBytesMax = 256;  // a longer one is not sent back
 inline constexpr std::size_t kHeldTextBytesMax = 2048;  // an URL has to stay one; less is told then
+
+// Why a tracker is to be asked before its interval is over.
+enum class AnnounceReason : std::uint8_t { peers_needed, pieces_changed };
 
 struct AnnouncerOptions {
   base::Sha1Hash info_hash;
@@ -72,7 +76,9 @@ class Announcer {
   void add_tracker(const std::string& url, base::Instant now);  // found on the way: a tier of its own
   void on_status(const AnnounceStatus& status);                 // for the next announces
   void on_completed(base::Instant now);                         // after on_status() with nothing left
-  void announce_soon(base::Instant now);  // peers are needed, or much changed; keeps to min interval
+  // Keeps to `min interval`; where none is told, to half the interval and at least kMinIntervalDefault. Changed pieces
+  // are told only to trackers that want to hear often: others have no use for `shoal_held`.
+  void announce_soon(AnnounceReason reason, base::Instant now);
   void stop(base::Instant now);
 
   // True when the event was ours.

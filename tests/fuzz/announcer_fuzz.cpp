@@ -84,7 +84,7 @@ class World {
         announcer_.on_completed(now_);
         return settle();
       case Step::announce_soon:
-        announcer_.announce_soon(now_);
+        announcer_.announce_soon(static_cast<AnnounceReason>(script.u8() % 2), now_);
         return settle();
       case Step::add_tracker:
         announcer_.add_tracker(std::string(base::text_of(script.bytes())), now_);

@@ -23,7 +23,8 @@ struct FakeTracker {
         return std::nullopt;
       }
       requests.push_back(*request);
-      wire::AnnounceReply reply{.interval_s = 120, .min_interval_s = 15, .seeds = 1, .leechers = 1, .peers = {}};
+      wire::AnnounceReply reply{
+          .interval_s = interval_s, .min_interval_s = min_interval_s, .seeds = 1, .leechers = 1, .peers = {}};
       for (const base::Endpoint& peer : peers) reply.peers.push_back({peer, {}});
       return std::pair(200, wire::encode_http_announce_reply(reply, *request));
     };
@@ -36,6 +37,8 @@ struct FakeTracker {
     return seen;
   }
 
+  std::uint32_t interval_s = 120;
+  std::uint32_t min_interval_s = 15;
   std::vector<base::Endpoint> peers;
   std::vector<wire::AnnounceRequest> requests;
 };
@@ -115,6 +118,27 @@ TEST(SwarmHostFind, TellsTrackersWhatItHasWhileItIsGettingIt) {
   world.run_for(61s);
   ASSERT_GE(tracker.requests.size(), 3u);
   EXPECT_NE(tracker.requests.back().held, "");
+}
+
+TEST(SwarmHostFind, LeavesTrackersThatDoNotWantToHearOftenAloneWhileItIsGettingPieces) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  tracker.interval_s = 1800;
+  tracker.min_interval_s = 0;
+  const SharedTorrent shared({.total_bytes = 4'000'000});
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.limit_up_bytes_per_s = 40'000;
+  boot(seed, std::move(giving));
+  auto options = download_from(getter, shared, {seed.listening()});
+  options.tracker_tiers = {{"http://tracker/announce"}};
+  boot(getter, std::move(options));
+  world.run_for(70s);
+  EXPECT_FALSE(getter.finish().has_value());
+  EXPECT_EQ(tracker.requests.size(), 1u);
 }
 
 TEST(SwarmHostFind, TwoHostsFindEachOtherOnTheLocalNetworkWithinASecond) {

@@ -61,6 +61,38 @@ TEST_F(AnnouncerAnswersTest, SendsTheTrackerIdBack) {
   EXPECT_EQ(last_request("http://a/").tracker_id, "abc");
 }
 
+TEST_F(AnnouncerAnswersTest, AsksForPeersNoSoonerThanHalfAnIntervalWhereNoMinimumIsTold) {
+  start({{"http://a/"}, {"udp://10.0.0.1:1"}});
+  answer("http://a/", {.interval_s = 1800});
+  answer_udp(endpoint("10.0.0.1:1"), {.interval_s = 100});
+  datagrams_.clear();
+  announcer_->announce_soon(AnnounceReason::peers_needed, now_);
+  pass(59s);
+  EXPECT_TRUE(datagrams_.empty());
+  pass(1s);
+  EXPECT_FALSE(datagrams_.empty()) << "a minute at least, and not the whole interval";
+  pass(839s);
+  EXPECT_TRUE(asked().empty());
+  pass(1s);
+  EXPECT_EQ(asked().size(), 1u);
+}
+
+TEST_F(AnnouncerAnswersTest, TellsChangedPiecesOnlyToTrackersThatWantToHearOften) {
+  start({{"http://eager/"}, {"http://slow/"}, {"http://silent/"}, {"udp://10.0.0.1:1"}});
+  answer("http://eager/", {.interval_s = 120, .min_interval_s = 15});
+  answer("http://slow/", {.interval_s = 1800, .min_interval_s = 60});
+  answer("http://silent/", {.interval_s = 120});
+  answer_udp(endpoint("10.0.0.1:1"), {.interval_s = 120});
+  datagrams_.clear();
+  for (int i = 0; i < 11; ++i) {
+    announcer_->announce_soon(AnnounceReason::pieces_changed, now_);
+    carry_out();
+    pass(10s);
+  }
+  EXPECT_EQ(asked(), std::set<std::string>{"http://eager/"});
+  EXPECT_TRUE(datagrams_.empty());
+}
+
 TEST_F(AnnouncerAnswersTest, TellsAWarningOnceAndNothingThatHarmsATerminal) {
   start({{"http://a/"}});
   answer("http://a/", {.interval_s = 60, .warning = "over\x1b[31m quota"});

@@ -162,10 +162,10 @@ TEST_F(AnnouncerTest, KeepsTheIntervalWithinBounds) {
 
 TEST_F(AnnouncerTest, AnnouncesSoonerWhenPeersAreNeededButKeepsTheMinInterval) {
   start({{"http://a/"}});
-  announcer_->announce_soon(now_);
+  announcer_->announce_soon(AnnounceReason::peers_needed, now_);
   carry_out();
   answer("http://a/", {.interval_s = 1800, .min_interval_s = 120});
-  announcer_->announce_soon(now_);
+  announcer_->announce_soon(AnnounceReason::peers_needed, now_);
   carry_out();
   EXPECT_TRUE(asked().empty());
   pass(119s);
@@ -175,7 +175,7 @@ TEST_F(AnnouncerTest, AnnouncesSoonerWhenPeersAreNeededButKeepsTheMinInterval) {
   answer("http://a/", {.interval_s = 1800, .min_interval_s = 120});
   pass(200s);
   EXPECT_TRUE(asked().empty());
-  announcer_->announce_soon(now_);
+  announcer_->announce_soon(AnnounceReason::peers_needed, now_);
   carry_out();
   EXPECT_EQ(asked().size(), 1u);
 }
@@ -183,7 +183,7 @@ TEST_F(AnnouncerTest, AnnouncesSoonerWhenPeersAreNeededButKeepsTheMinInterval) {
 TEST_F(AnnouncerTest, LeavesFailedTrackersTheirPauseWhenPeersAreNeeded) {
   start({{"http://a/"}});
   fail("http://a/");
-  for (int i = 0; i < 100; ++i) announcer_->announce_soon(now_);
+  for (int i = 0; i < 100; ++i) announcer_->announce_soon(AnnounceReason::peers_needed, now_);
   carry_out();
   EXPECT_TRUE(asked().empty());
 }
@@ -338,7 +338,7 @@ TEST_F(AnnouncerTest, StopsAtOnceWhenNobodyHeardOfUs) {
   EXPECT_TRUE(never.announcer_->is_stopped());
   never.announcer_->add_tracker("http://b/", never.now_);
   never.announcer_->on_completed(never.now_);
-  never.announcer_->announce_soon(never.now_);
+  never.announcer_->announce_soon(AnnounceReason::peers_needed, never.now_);
   never.carry_out();
   EXPECT_TRUE(never.asked().empty());
 }
@@ -456,7 +456,7 @@ TEST(Announcer, KeepsItsPromisesAmongTrackersOfAllKinds) {
     bool is_completed = false;
     while (world.now_ < end && world.announcer_->next_deadline()) {
       world.answer_at_random(rng);
-      if (rng.chance(0.01)) world.announcer_->announce_soon(world.now_);
+      if (rng.chance(0.01)) world.announcer_->announce_soon(AnnounceReason::peers_needed, world.now_);
       if (!std::exchange(is_completed, is_completed || world.now_ >= completes) && is_completed) world.complete();
       world.pass(std::max<base::Duration>(
           1ms, std::min<base::Duration>(10s, *world.announcer_->next_deadline() - world.now_)));
