@@ -1,6 +1,6 @@
 // Looks after a share that was published at a tracker, as a machine: asks every kWatchEvery whether it is still listed
 // there, and, where nobody else does, announces us as one who has it. It ends when the tracker is gone or has forgotten
-// the share; then it is to be published again. Used by `share` (app/share_keeper).
+// the share; then it is to be published again. Used by `share` (app/publishing).
 //
 // Always holds: a tracker that does not answer is gone after kMissesMax tries; the end comes after a random wait, since
 // all who published there notice at about the same time, and the first of them that becomes a tracker serves the
