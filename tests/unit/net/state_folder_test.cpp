@@ -144,6 +144,41 @@ TEST_F(StateFolder, ReportsTheSameTroubleOnceUntilItIsOver) {
   EXPECT_EQ(writer.take_troubles().size(), 2u);
 }
 
+TEST_F(StateFolder, HasWhatCouldNotBeWrittenBeforeOnceItCanBe) {
+  std::filesystem::create_directories(folder() / ".shares.new");
+  std::atomic<int> reported = 0;
+  StateWriter writer(folder(), [&] { ++reported; }, std::chrono::milliseconds(1));
+  writer.save("shares", bytes_of("the only one"));
+  while (reported == 0) std::this_thread::yield();
+  std::filesystem::remove(folder() / ".shares.new");
+  while (read("shares") != "the only one") std::this_thread::yield();
+  EXPECT_EQ(reported, 1);
+}
+
+TEST_F(StateFolder, HasWhatCouldNotBeWrittenBeforeWhenTheWriterStops) {
+  std::filesystem::create_directories(folder() / ".shares.new");
+  std::atomic<int> reported = 0;
+  StateWriter writer(folder(), [&] { ++reported; }, std::chrono::hours(1));
+  writer.save("shares", bytes_of("the only one"));
+  while (reported == 0) std::this_thread::yield();
+  std::filesystem::remove(folder() / ".shares.new");
+  writer.stop();
+  EXPECT_EQ(read("shares"), "the only one");
+}
+
+TEST_F(StateFolder, HasTheNewerContentThoughTheOlderCouldNotBeWritten) {
+  std::filesystem::create_directories(folder() / ".shares.new");
+  std::atomic<int> reported = 0;
+  StateWriter writer(folder(), [&] { ++reported; }, std::chrono::hours(1));
+  writer.save("shares", bytes_of("older"));
+  while (reported == 0) std::this_thread::yield();
+  std::filesystem::remove(folder() / ".shares.new");
+  writer.save("shares", bytes_of("newer"));
+  while (read("shares") != "newer") std::this_thread::yield();
+  writer.stop();
+  EXPECT_EQ(read("shares"), "newer");
+}
+
 TEST_F(StateFolder, HoldsWhatAMachineSavedJustBeforeItsEnd) {
   Runner runner({.state_folder = folder()});
   FakeMachine machine;
