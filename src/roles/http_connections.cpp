@@ -18,8 +18,8 @@ base::Bytes bytes_of(std::string_view text) {
   return {view.begin(), view.end()};
 }
 
-base::Duration time_for(std::uint64_t bytes) {
-  return kHttpGrace + std::chrono::seconds(bytes / kHttpBytesPerSecondMin);
+base::Duration time_at_the_rate(std::uint64_t bytes) {
+  return base::from_seconds(static_cast<double>(bytes) / kHttpBytesPerSecondMin);
 }
 
 // RFC 9110, 10.1.1: the client waits for a word before it sends the body.
@@ -59,7 +59,12 @@ void HttpConnections::on_bytes_arrived(const seam::BytesArrived& event, base::In
   SHOAL_CHECK(event.count <= kHttpScratchBytes);
   Connection& connection = found->second;
   const base::ByteView bytes(scratch_.get(), event.count);
-  if (connection.received.empty()) set_deadline(found, now + kHttpHeadTimeout);
+  if (connection.received.empty()) {
+    set_deadline(found, now + kHttpHeadTimeout);
+  } else if (connection.awaited != nullptr) {
+    // What comes buys time, and none in advance: a body that stalls ends soon, however much of it came at once.
+    set_deadline(found, std::min(connection.deadline + time_at_the_rate(event.count), now + kHttpGrace));
+  }
   connection.received.insert(connection.received.end(), bytes.begin(), bytes.end());
   // Only the end of a line can complete a head: one that trickles in is not read again for each byte.
   const bool is_worth_a_look = connection.awaited != nullptr || connection.received.size() >= wire::kHttpHeadBytesMax ||
@@ -170,7 +175,7 @@ bool HttpConnections::take_head(Connections::iterator found, base::Instant now) 
 
 void HttpConnections::await_body(Connections::iterator found, base::Instant now) {
   Connection& connection = found->second;
-  set_deadline(found, now + time_for(connection.body_bytes()));
+  set_deadline(found, now + kHttpGrace);
   const bool has_begun = connection.received.size() > connection.awaited->head_bytes;
   if (!has_begun && expects_continue(connection.awaited->request)) {
     actions_.emplace_back(seam::Send{found->first, bytes_of(kContinue)});
@@ -195,7 +200,7 @@ void HttpConnections::respond(Connections::iterator found, tracker::HttpAnswer a
   Connection& connection = found->second;
   connection.is_answering = true;
   const std::uint64_t body_bytes = answer.shared_body ? answer.shared_body->size() : answer.response.body.size();
-  set_deadline(found, now + time_for(is_head ? 0 : body_bytes));
+  set_deadline(found, now + kHttpGrace + time_at_the_rate(is_head ? 0 : body_bytes));
   if (answer.shared_body == nullptr) {
     actions_.emplace_back(
         seam::Send{found->first, wire::encode_http_response(answer.response, !connection.is_last, is_head)});

@@ -5,8 +5,8 @@
 // makes room, else the one that is nearest to its deadline. Each has one head and one body at most in memory, of which
 // the bodies together take kBodiesBytesMax; the next request of a connection is only looked at when the answer before
 // it has left, and what follows it waits in the kernel. A head that takes longer than kHttpHeadTimeout, a body or an
-// answer slower than kHttpBytesPerSecondMin, and a connection idle for kHttpIdleTimeout end it. An idle connection
-// holds no buffer.
+// answer slower than kHttpBytesPerSecondMin, a body of which nothing comes for kHttpGrace, and a connection idle for
+// kHttpIdleTimeout end it. An idle connection holds no buffer.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ inline constexpr std::size_t kHttpConnectionsMax = 10'000;
 inline constexpr std::uint64_t kBodiesBytesMax = 256u << 20;
 inline constexpr base::Duration kHttpHeadTimeout = std::chrono::seconds(10);
 inline constexpr base::Duration kHttpIdleTimeout = std::chrono::seconds(60);
-// A body and an answer have this much, and the time they take at the rate.
+// An answer has this much, and the time it takes at the rate; a body is never more than this much behind the rate.
 inline constexpr base::Duration kHttpGrace = std::chrono::seconds(10);
 inline constexpr std::uint64_t kHttpBytesPerSecondMin = 64u << 10;
 
