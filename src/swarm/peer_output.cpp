@@ -1,5 +1,6 @@
 #include "swarm/peer_output.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
@@ -82,15 +83,26 @@ void PeerOutput::on_drained(base::Instant now) {
       unsent_bytes_ += block->header.size() + block->count_bytes.value_or(0);
     }
   }
-  if (!waiting_.empty()) write(std::exchange(waiting_, {}), now);
+  if (waiting_.empty() || !has_room_for_message()) return;
+  // Not all at once: who stops reading again makes the runner keep no more than others do.
+  const auto count = static_cast<std::ptrdiff_t>(std::min<std::size_t>(waiting_.size(), kUnsentBytesMax));
+  last_sent_ = now;
+  hand_over(base::Bytes(waiting_.begin(), waiting_.begin() + count));
+  waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+  if (waiting_.empty()) waiting_ = base::Bytes();
 }
 
 void PeerOutput::write(base::Bytes bytes, base::Instant now) {
   last_sent_ = now;
-  if (!waiting_.empty() || (writes_ >= kWritesMax && !is_joinable_)) {
-    waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
-    return;
-  }
+  if (waiting_.empty() && has_room_for_message()) return hand_over(std::move(bytes));
+  waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+}
+
+bool PeerOutput::has_room_for_message() const {
+  return unsent_bytes_ < kUnsentBytesMax && (writes_ < kWritesMax || is_joinable_);
+}
+
+void PeerOutput::hand_over(base::Bytes bytes) {
   unsent_bytes_ += bytes.size();
   if (is_joinable_) {
     base::Bytes& last = std::get<seam::Send>(actions_[last_write_]).bytes;

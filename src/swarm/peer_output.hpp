@@ -2,7 +2,8 @@
 // traces that tell of them. Used by swarm::PeerSession.
 //
 // Always holds: everything goes out in the order in which it was given; the runner has at most kWritesMax writes of
-// this connection, what is more waits here, as bytes, up to kWaitingBytesMax.
+// this connection and is given none once they come to kUnsentBytesMax; what is more waits here, as bytes, up to
+// kWaitingBytesMax.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@
 
 namespace shoal::swarm {
 
-// Payload with the runner and not yet with the kernel; less than a kernel takes at once on a fast link.
+// With the runner and not yet with the kernel; less than a kernel takes at once on a fast link.
 inline constexpr std::uint64_t kUnsentBytesMax = 1u << 20;
 inline constexpr std::size_t kWritesMax = 1024;
 inline constexpr std::size_t kWaitingBytesMax = 4u << 20;
@@ -40,7 +41,9 @@ class PeerOutput {
   void trace_received(std::string_view name, std::string detail);
 
   // For one more block.
-  [[nodiscard]] bool has_room() const { return unsent_bytes_ < kUnsentBytesMax && writes_ < kWritesMax; }
+  [[nodiscard]] bool has_room() const {
+    return unsent_bytes_ < kUnsentBytesMax && writes_ < kWritesMax && waiting_.empty();
+  }
   // The peer reads nothing of all that it makes us send.
   [[nodiscard]] bool is_overrun() const { return waiting_.size() > kWaitingBytesMax; }
   [[nodiscard]] std::uint64_t unsent_bytes() const { return unsent_bytes_; }
@@ -55,6 +58,8 @@ class PeerOutput {
     Run range;
   };
   void write(base::Bytes bytes, base::Instant now);
+  void hand_over(base::Bytes bytes);
+  [[nodiscard]] bool has_room_for_message() const;
   void trace(seam::MessageDirection direction, const wire::Message& message);
   void trace(seam::MessageDirection direction, std::string_view name, std::string detail);
   void trace_block(const BlockTrace& block);

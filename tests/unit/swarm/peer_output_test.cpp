@@ -82,6 +82,25 @@ TEST_F(PeerOutputTest, LetsMessagesWaitWhenTheRunnerHasEnough) {
   EXPECT_EQ(actions(), "send 10; ");
 }
 
+TEST_F(PeerOutputTest, GivesTheRunnerOnlySoManyBytesOfMessages) {
+  const base::Bytes bits(kUnsentBytesMax / 16 - 5);  // with length and id a sixteenth
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_TRUE(output_.has_room());
+    output_.send(wire::BitfieldMessage{bits}, {});
+    EXPECT_EQ(actions(), "send 65536; ");
+  }
+  for (int i = 0; i < 20; ++i) output_.send(wire::BitfieldMessage{bits}, {});
+  EXPECT_EQ(actions(), "");
+  EXPECT_FALSE(output_.has_room());
+  output_.on_drained({});
+  EXPECT_FALSE(output_.has_room()) << "blocks would overtake what still waits";
+  output_.send(wire::KeepAlive{}, {});
+  EXPECT_EQ(actions(), "send 1048576; ");
+  output_.on_drained({});
+  EXPECT_EQ(actions(), "send 262148; ");
+  EXPECT_TRUE(output_.has_room());
+}
+
 TEST_F(PeerOutputTest, SaysWhenTooMuchIsWaiting) {
   for (std::size_t i = 0; i < kWritesMax; ++i) {
     output_.send(wire::KeepAlive{}, {});

@@ -212,6 +212,21 @@ TEST_F(PeerSessionUpload, EndsAPeerThatAsksAndAsksWhileChoked) {
   EXPECT_GE(times, kPeerRequestsMax) << "a full queue that crosses our choke is no flood";
 }
 
+TEST_F(PeerSessionUpload, EndsAPeerThatAsksAndCancelsForEverAndReadsNoAnswer) {
+  serve();
+  base::Bytes pairs;
+  for (int i = 0; i < 1000; ++i) {
+    append(pairs, wire::encode(wire::Request{blocks(0, 0, 1)}));
+    append(pairs, wire::encode(wire::Cancel{blocks(0, 0, 1)}));
+  }
+  for (int i = 0; i < 1000 && !failure(); ++i) {
+    peer_.receive(pairs);
+    peer_.traces.clear();
+  }
+  EXPECT_EQ(failure(), PeerFailure::flood);
+  EXPECT_LT(peer_.output.size(), kUnsentBytesMax + 1000) << "what the runner has to keep";
+}
+
 TEST_F(PeerSessionUpload, TracesBlocksByRuns) {
   serve();
   peer_.traces.clear();
