@@ -183,10 +183,11 @@ HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteVie
 
 HttpResponse HttpAnswers::publish(base::ByteView body, base::Instant now) {
   const std::uint64_t newest = shares_.newest() == nullptr ? 0 : shares_.newest()->order;
+  const std::uint64_t changes = shares_.changes();
   const auto published = shares_.publish(body, [this] { return drop_unused(); });
   if (!published) return text(400, published.error() + "\n");
   const bool is_new = (*published)->order > newest;
-  if (is_new) note_change();
+  if (shares_.changes() != changes) note_change();
   swarms_.allow((*published)->torrent.info_hash, now);
   HttpResponse response = text(is_new ? 201 : 200, (*published)->name + "\n");
   response.headers.emplace_back("Location", path_of(**published));

@@ -12,6 +12,11 @@ namespace shoal::tracker {
 namespace {
 
 constexpr std::size_t kSavedFields = 2;  // name, torrent
+constexpr const char* kNoRoom = "the torrents of this tracker's shares take all the room it has for them";
+
+std::shared_ptr<const base::Bytes> copy_of(base::ByteView bytes) {
+  return std::make_shared<const base::Bytes>(bytes.begin(), bytes.end());
+}
 
 }  // namespace
 
@@ -33,7 +38,10 @@ std::expected<const Share*, std::string> ShareList::add(base::ByteView torrent_f
                                                         const ChooseToDrop& choose_to_drop) {
   auto torrent = metainfo::parse_torrent(torrent_file);
   if (!torrent) return std::unexpected(torrent.error().describe());
-  if (const Share* same = find_hash(torrent->info_hash); same != nullptr) return same;
+  torrent->info = base::Bytes();
+  if (const Share* same = find_hash(torrent->info_hash); same != nullptr) {
+    return replace(*same, std::move(*torrent), torrent_file);
+  }
   while (!has_room_for(torrent_file.size())) {
     const Share* dropped = choose_to_drop ? choose_to_drop() : nullptr;
     if (dropped == nullptr) break;
@@ -43,26 +51,40 @@ std::expected<const Share*, std::string> ShareList::add(base::ByteView torrent_f
     return std::unexpected(fmt::format("this tracker has {} shares already, which is its limit", kSharesMax));
   }
   if (!has_room_for(torrent_file.size())) {
-    return std::unexpected("the torrents of this tracker's shares take all the room it has for them");
+    return std::unexpected(kNoRoom);
   }
   std::string unique(name.empty() ? torrent->manifest.name : name);
   for (int number = 2; find_name(unique) != nullptr; ++number) {
     unique = fmt::format("{} ({})", torrent->manifest.name, number);
   }
   bytes_ += torrent_file.size();
-  torrent->info = base::Bytes();
-  shares_.push_back(std::make_unique<Share>(
-      Share{.name = std::move(unique),
-            .torrent = std::move(*torrent),
-            .torrent_file = std::make_shared<const base::Bytes>(torrent_file.begin(), torrent_file.end()),
-            .order = next_order_++}));
+  ++changes_;
+  shares_.push_back(std::make_unique<Share>(Share{.name = std::move(unique),
+                                                  .torrent = std::move(*torrent),
+                                                  .torrent_file = copy_of(torrent_file),
+                                                  .order = next_order_++}));
   return shares_.back().get();
+}
+
+// With its name and its place among the others.
+std::expected<const Share*, std::string> ShareList::replace(const Share& known, metainfo::Torrent torrent,
+                                                            base::ByteView torrent_file) {
+  if (std::ranges::equal(*known.torrent_file, torrent_file)) return &known;
+  const std::uint64_t bytes_of_others = bytes_ - known.torrent_file->size();
+  if (bytes_of_others + torrent_file.size() > kShareBytesMax) return std::unexpected(kNoRoom);
+  Share& share = **std::ranges::find(shares_, &known, [](const auto& one) { return one.get(); });
+  share.torrent = std::move(torrent);
+  share.torrent_file = copy_of(torrent_file);
+  bytes_ = bytes_of_others + torrent_file.size();
+  ++changes_;
+  return &share;
 }
 
 bool ShareList::remove(std::string_view name) {
   const Share* share = find(name);
   if (share == nullptr) return false;
   bytes_ -= share->torrent_file->size();
+  ++changes_;
   shares_.erase(std::ranges::find(shares_, share, [](const auto& one) { return one.get(); }));
   return true;
 }

@@ -2,7 +2,8 @@
 //
 // Always holds: at most kSharesMax shares and kShareBytesMax in all; whether one makes room for the next its owner
 // says; a name is that of the torrent, a second share of the same name and another content gets " (2)", which stays its
-// name; publishing the same again changes nothing.
+// name; publishing the same again changes nothing, and the same content with other trackers or web seeds puts these in
+// the place of the old ones.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +46,7 @@ class ShareList {
   // The newest that a course client can get: of those that somebody has, else of all.
   [[nodiscard]] const Share* newest_for_course(const std::function<bool(const Share&)>& is_had) const;
   [[nodiscard]] const std::vector<std::unique_ptr<Share>>& all() const { return shares_; }  // by order
+  [[nodiscard]] std::uint64_t changes() const { return changes_; }                          // how many there were
 
   [[nodiscard]] base::Bytes save() const;
   // False when it is not what save() made; then there are no more shares than before.
@@ -56,11 +58,14 @@ class ShareList {
   // With the name it had; none: that of the torrent.
   [[nodiscard]] std::expected<const Share*, std::string> add(base::ByteView torrent_file, std::string_view name,
                                                              const ChooseToDrop& choose_to_drop);
+  [[nodiscard]] std::expected<const Share*, std::string> replace(const Share& known, metainfo::Torrent torrent,
+                                                                 base::ByteView torrent_file);
   [[nodiscard]] bool has_room_for(std::size_t torrent_bytes) const;
 
   std::vector<std::unique_ptr<Share>> shares_;
   std::uint64_t bytes_ = 0;
   std::uint64_t next_order_ = 1;
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace shoal::tracker

@@ -124,6 +124,18 @@ TEST(HttpAnswers, PublishingTheSameAgainIsNoNewsAndNamesItsPlace) {
   EXPECT_EQ(again.headers.at(0), std::pair(std::string("Location"), std::string("/shares/disk.img.torrent")));
 }
 
+TEST(HttpAnswers, PublishingTheSameContentWithOtherTrackersReplacesTheOldTorrent) {
+  HttpTracker tracker;
+  EXPECT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);
+  EXPECT_TRUE(tracker.answers.take_is_changed());
+  metainfo::Torrent torrent = make_torrent("disk.img");
+  torrent.tracker_tiers = {{"http://tracker.example/announce"}};
+  const base::Bytes file = metainfo::encode_torrent(torrent);
+  EXPECT_EQ(tracker.put("disk.img", file).status, 200);
+  EXPECT_TRUE(tracker.answers.take_is_changed()) << "it is to be saved";
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, file);
+}
+
 TEST(HttpAnswers, ASwarmWhoseShareIsTakenBackIsLikeAnyOther) {
   HttpTracker tracker({.serves_unknown = false});
   ASSERT_EQ(tracker.put("disk.img", torrent_file("disk.img")).status, 201);

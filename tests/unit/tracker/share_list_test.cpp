@@ -21,10 +21,46 @@ TEST(ShareList, FindsASharePublishedByNameAndByInfoHash) {
 TEST(ShareList, PublishingTheSameAgainChangesNothing) {
   ShareList shares;
   const auto first = shares.publish(torrent_file("disk.img"));
+  const std::uint64_t changes = shares.changes();
   const auto second = shares.publish(torrent_file("disk.img"));
   ASSERT_TRUE(first && second);
   EXPECT_EQ(*first, *second);
+  EXPECT_EQ(shares.changes(), changes);
   EXPECT_EQ(shares.all().size(), 1u);
+}
+
+TEST(ShareList, TheSameContentWithOtherTrackersAndWebSeedsTakesThePlaceOfTheOld) {
+  ShareList shares;
+  ASSERT_TRUE(shares.publish(torrent_file("disk.img", 4)));
+  const auto first = shares.publish(torrent_file("disk.img", 3));
+  ASSERT_TRUE(shares.publish(torrent_file("newest")));
+  const std::uint64_t order = (*first)->order;
+  metainfo::Torrent torrent = make_torrent("disk.img", 3);
+  torrent.tracker_tiers = {{"http://tracker.example/announce"}};
+  torrent.web_seeds = {"http://web.example/disk.img"};
+  const base::Bytes file = metainfo::encode_torrent(torrent);
+  const std::uint64_t changes = shares.changes();
+  const auto second = shares.publish(file);
+  ASSERT_TRUE(second);
+  EXPECT_NE(shares.changes(), changes);
+  EXPECT_EQ(*(*second)->torrent_file, file);
+  EXPECT_EQ((*second)->torrent.web_seeds, torrent.web_seeds);
+  EXPECT_EQ((*second)->torrent.tracker_tiers, torrent.tracker_tiers);
+  EXPECT_EQ((*second)->name, "disk.img (2)");
+  EXPECT_EQ((*second)->order, order);
+  EXPECT_EQ(shares.all().size(), 3u);
+  EXPECT_EQ(shares.newest()->name, "newest");
+}
+
+TEST(ShareList, WhatTakesThePlaceOfTheOldNeedsRoomToo) {
+  constexpr std::size_t kPart = kShareBytesMax / 4;
+  ShareList shares;
+  for (const std::string name : {"a", "b", "c"}) ASSERT_TRUE(shares.publish(commented_torrent_file(name, kPart)));
+  ASSERT_TRUE(shares.publish(torrent_file("d")));
+  EXPECT_FALSE(shares.publish(commented_torrent_file("d", kPart)));
+  EXPECT_EQ(*shares.find("d")->torrent_file, torrent_file("d"));
+  ASSERT_TRUE(shares.publish(torrent_file("a")));
+  EXPECT_TRUE(shares.publish(commented_torrent_file("d", kPart)));
 }
 
 TEST(ShareList, ASecondContentOfTheSameNameGetsANameOfItsOwn) {

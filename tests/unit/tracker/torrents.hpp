@@ -29,4 +29,11 @@ inline base::Bytes torrent_file(const std::string& name, std::uint32_t pieces = 
   return metainfo::encode_torrent(make_torrent(name, pieces, is_folder));
 }
 
+// The same content with another comment, of `bytes`.
+inline base::Bytes commented_torrent_file(const std::string& name, std::size_t bytes) {
+  metainfo::Torrent torrent = make_torrent(name);
+  torrent.comment = std::string(bytes, 'c');
+  return metainfo::encode_torrent(torrent);
+}
+
 }  // namespace shoal::tracker
