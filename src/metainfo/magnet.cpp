@@ -107,8 +107,9 @@ class MagnetParser {
     const bool is_name = base::is_same_ignoring_case(key, "dn");
     if (is_name) std::ranges::replace(raw, '+', ' ');  // as forms are encoded; in a URL it is itself
     auto value = unescape(raw);
-    if (!value) return MagnetError::bad_escape;
-    if (base::is_same_ignoring_case(key, "xt")) return take_topic(*value);
+    if (base::is_same_ignoring_case(key, "xt")) return value ? take_topic(*value) : MagnetError::bad_escape;
+    if (!value && is_name) value = std::move(raw);  // "100% real": typed by hand
+    if (!value) return std::nullopt;
     if (base::is_same_ignoring_case(key, "tr")) add_url(magnet_.trackers, *value, kTrackersMax);
     if (base::is_same_ignoring_case(key, "ws")) add_url(magnet_.web_seeds, *value, kWebSeedsMax);
     if (base::is_same_ignoring_case(key, "x.pe")) take_peer(*value);

@@ -1,5 +1,6 @@
 // Magnet links (BEP 9, and `ws` and `x.pe`): text to a value or an error, and back. Used by the commands. URLs and
-// peers that are none, and more than anybody would try, are left out.
+// peers that are none or badly escaped, and more than anybody would try, are left out; a badly escaped name is taken as
+// it is.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,7 @@ enum class MagnetError : std::uint8_t {
   bad_info_hash,
   two_info_hashes,  // that differ
   version_2_only,
-  bad_escape,
+  bad_escape,  // in xt
 };
 [[nodiscard]] std::string_view describe(MagnetError error);
 

@@ -273,7 +273,7 @@ class HostileTorrents(TorrentCase):
         none=("magnet:?dn=x", "names no torrent"),
         short=("magnet:?xt=urn:btih:abc", "neither 40"),
         two=(f"magnet:?xt=urn:btih:{HASH}&xt=urn:btih:{'0' * 40}", "two different"),
-        escape=(f"magnet:?xt=urn:btih:{HASH}&dn=%zz", "hexadecimal"),
+        escape=(f"magnet:?xt=urn:btih:{HASH}&xt=%zz", "hexadecimal"),
         version_2=("magnet:?xt=urn:btmh:1220" + "0" * 64, "version 2"),
     )
     def test_magnet_links(self, case):

@@ -141,13 +141,23 @@ TEST(Magnet, RefusesVersionTwoAlone) {
   expect_refused("magnet:?xt=urn:btmh:1220" + std::string(64, 'a'), MagnetError::version_2_only);
 }
 
-TEST(Magnet, RefusesEscapesThatAreNone) {
+TEST(Magnet, RefusesEscapesThatAreNoneInWhatItNames) {
   for (const std::string escape : {"%", "%2", "%zz", "%2x", "%x2", "%%41"}) {
-    for (const std::string key : {"dn", "tr", "unknown"}) {
-      expect_refused(fmt::format("{}&{}={}", kLink, key, escape), MagnetError::bad_escape);
-      expect_refused(fmt::format("{}&{}={}&dn=x", kLink, key, escape), MagnetError::bad_escape);
-    }
+    expect_refused(fmt::format("magnet:?xt=urn:btih:{}{}", kHash, escape), MagnetError::bad_escape);
+    expect_refused(fmt::format("{}&xt={}&dn=x", kLink, escape), MagnetError::bad_escape);
   }
+}
+
+TEST(Magnet, LeavesOutWhatIsBadlyEscapedAndTakesANameAsItIs) {
+  for (const std::string escape : {"%", "%2", "%zz", "%2x", "%x2", "%%41"}) {
+    for (const std::string key : {"tr", "ws", "x.pe", "unknown"}) {
+      const Magnet magnet = parsed(fmt::format("{0}&{1}=http://a/{2}&tr=http://b&{1}={2}", kLink, key, escape));
+      EXPECT_EQ(magnet, (Magnet{.info_hash = magnet.info_hash, .trackers = {"http://b"}})) << key << escape;
+    }
+    EXPECT_EQ(parsed(fmt::format("{}&dn={}&tr=http://b", kLink, escape)).name, escape);
+  }
+  EXPECT_EQ(parsed(kLink + "&dn=100% real").name, "100% real");
+  EXPECT_EQ(parsed(kLink + "&dn=100%+real").name, "100% real");
 }
 
 TEST(Magnet, NoPrefixOfALinkIsTakenForMore) {
