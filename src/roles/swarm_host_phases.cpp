@@ -198,10 +198,8 @@ void SwarmHost::on_store_finished(std::string path, Instant now) {
   path_ = std::move(path);
   if (phase_ != Phase::finishing) return;
   uploads_.set_seeding(true);
-  if (download_->is_everything_verified()) {
-    search_.book().set_seeding(true);
-    if (!was_complete_at_start_) search_.on_completed(now);
-  }
+  search_.book().set_seeding(true);
+  if (download_->is_everything_verified() && !was_complete_at_start_) search_.on_completed(now);
   if (!gives()) return stop(done(), now);
   phase_ = Phase::giving;
   if (context_.options.gives_for) gives_until_ = now + *context_.options.gives_for;
