@@ -171,7 +171,7 @@ void SwarmHost::lose(SwarmLink& link, const std::string& reason, Instant now) {
   const bool needs_nothing = is_pointless(link);
   const bool was_useful = link.brought_bytes + link.taken_bytes > 0;
   for (const Endpoint& address : link.addresses) {
-    if (needs_nothing) search_.book().on_seed(address, true);
+    if (link.is_peer()) search_.book().on_seed(address, needs_nothing || link.is_seed());
     if (was_met) {
       search_.book().on_ended(address, was_useful || needs_nothing, now);
     } else {

@@ -169,7 +169,7 @@ void SwarmSearch::on_peers_told(const SwarmLink& link, const wire::PexMessage& m
   if (!uses_exchange()) return;
   for (const wire::PexPeer& peer : message.added) {
     book_->add(peer.endpoint, PeerOrigin::exchange, now, link.remote.address);
-    if (peer.is_seed) book_->on_seed(peer.endpoint, true);
+    if (peer.is_seed) book_->on_seed_told(peer.endpoint);
   }
 }
 

@@ -46,7 +46,7 @@ std::uint32_t crc32c(base::ByteView bytes) {
 
 // The least promising is at the end: many failures, never of use, a low priority.
 struct Hope {
-  bool is_pointless = false;  // a seed, and so are we
+  bool is_pointless = false;  // neither it nor we take anything
   int failures = 0;
   bool is_unproven = true;
   std::uint32_t unlikeliness = 0;  // ~priority
@@ -167,6 +167,12 @@ class PeerBook::Impl {
     index(*entry);
   }
 
+  void on_seed_told(const Endpoint& peer) {
+    const auto entry = records_.find(peer);
+    if (entry == records_.end() || entry->second.origin < PeerOrigin::exchange || entry->second.left_at) return;
+    on_seed(peer, true);
+  }
+
   void set_seeding(bool are_we) {
     if (std::exchange(are_we_seeding_, are_we) == are_we) return;
     reindex([](Entry&) {});
@@ -232,6 +238,10 @@ class PeerBook::Impl {
     const bool is_fresh = origin == PeerOrigin::user || origin == PeerOrigin::local || origin == PeerOrigin::incoming;
     if (is_fresh && record.left_at) {
       record.due = std::min(record.due, std::max(now, *record.left_at + kFirstPause));
+    }
+    const bool was_long_ago = !record.left_at || now - *record.left_at >= kSeedBelieved;
+    if (origin < PeerOrigin::exchange && was_long_ago && record.protocol == PeerProtocol::bittorrent) {
+      record.is_seed = false;
     }
     index(entry);
   }
@@ -376,6 +386,9 @@ void PeerBook::on_protocol(Endpoint peer, PeerProtocol protocol) {
 }
 void PeerBook::on_seed(Endpoint peer, bool is_seed) {
   impl_->on_seed(peer, is_seed);
+}
+void PeerBook::on_seed_told(Endpoint peer) {
+  impl_->on_seed_told(peer);
 }
 void PeerBook::set_seeding(bool are_we) {
   impl_->set_seeding(are_we);

@@ -29,6 +29,8 @@ inline constexpr std::size_t kBannedMax = 65'536;                       // then 
 inline constexpr base::Duration kFirstPause = std::chrono::seconds(2);  // doubles with each failure
 inline constexpr base::Duration kPauseMax = std::chrono::minutes(10);
 inline constexpr int kFailuresMax = 8;  // then it is forgotten, unless the user named it
+// Whoever took nothing when we left it may have begun anew after this, when it is named again.
+inline constexpr base::Duration kSeedBelieved = std::chrono::minutes(10);
 
 enum class PeerProtocol : std::uint8_t { bittorrent, course };
 
@@ -58,7 +60,10 @@ class PeerBook {
   // Of a connection; one that was of no use counts as a failure.
   void on_ended(base::Endpoint peer, bool was_useful, base::Instant now);
   void on_protocol(base::Endpoint peer, PeerProtocol protocol);  // it speaks this one: dialled so from now on
-  void on_seed(base::Endpoint peer, bool is_seed);               // not worth dialling when we are one
+  // It takes nothing: not worth dialling when we take nothing either.
+  void on_seed(base::Endpoint peer, bool is_seed);
+  // So says somebody by exchange: believed only of whom nobody else named and we have not met.
+  void on_seed_told(base::Endpoint peer);
   void set_seeding(bool are_we);
   void ban(base::Ipv4Address address);
   [[nodiscard]] bool is_banned(base::Ipv4Address address) const;

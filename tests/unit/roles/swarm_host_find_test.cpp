@@ -366,6 +366,35 @@ TEST(SwarmHostFind, FindsTheOnePeerThatLivesAmongThousandsOfDeadOnes) {
   EXPECT_TRUE(shared.is_whole_at(getter));
 }
 
+// It had what it wanted then, and is begun anew to get the rest; only the other side can dial.
+TEST(SwarmHostFind, APeerThatNeededNothingOnceIsDialledAgain) {
+  SwarmWorld world;
+  FakeTracker tracker(world);
+  const SharedTorrent shared({.total_bytes = 400'000,
+                              .piece_bytes = 16 * 1024,
+                              .files = {{.path = {"a.txt"}, .offset_bytes = 0, .size_bytes = 100'000},
+                                        {.path = {"b.iso"}, .offset_bytes = 100'000, .size_bytes = 300'000}}});
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  shared.give(getter, 0, 7);
+  auto some = options_for(getter, shared);
+  some.selected = {"*.txt"};
+  some.gives_after_done = true;
+  boot(getter, std::move(some));
+  shared.give_all(seed);
+  tracker.peers = {getter.listening()};
+  auto giving = options_for(seed, shared);
+  giving.tracker_tiers = {{"http://tracker/announce"}};
+  giving.gives_after_done = true;
+  boot(seed, std::move(giving));
+  world.run_for(60s);
+  EXPECT_EQ(world.dials[getter.listening()], 1);
+  EXPECT_EQ(world.dials[seed.listening()], 0) << "neither needs the other";
+  getter.kill();
+  boot(getter, options_for(getter, shared));
+  EXPECT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 15min));
+}
+
 TEST(SwarmHostFind, NeverDialsItself) {
   SwarmWorld world;
   FakeTracker tracker(world);

@@ -282,6 +282,52 @@ TEST_F(PeerBookTest, DoesNotDialSeedsAsASeed) {
   EXPECT_TRUE(book_.next_deadline());
 }
 
+TEST_F(PeerBookTest, DialsASeedAgainThatIsNamedLongAfterWeLeftIt) {
+  for (const PeerOrigin origin : {PeerOrigin::user, PeerOrigin::local, PeerOrigin::tracker, PeerOrigin::exchange}) {
+    PeerBook book({}, base::Rng(1));
+    const Endpoint peer = endpoint("10.0.0.1:1");
+    book.add(peer, PeerOrigin::exchange, now_);
+    book.on_connected(peer, now_);
+    book.on_seed(peer, true);
+    book.set_seeding(true);
+    book.on_ended(peer, true, now_);
+    book.add(peer, origin, now_ + kSeedBelieved - 1s);
+    EXPECT_FALSE(book.next(now_ + kSeedBelieved - 1s));
+    book.add(peer, origin, now_ + kSeedBelieved);
+    EXPECT_EQ(book.next(now_ + kSeedBelieved).has_value(), origin != PeerOrigin::exchange);
+  }
+}
+
+TEST_F(PeerBookTest, NeverDialsACoursePeerAsASeed) {
+  add("10.0.0.1:1");
+  book_.on_protocol(endpoint("10.0.0.1:1"), PeerProtocol::course);
+  book_.on_seed(endpoint("10.0.0.1:1"), true);
+  book_.set_seeding(true);
+  now_ += 2 * kSeedBelieved;
+  add("10.0.0.1:1");
+  EXPECT_EQ(next(), "");
+}
+
+TEST_F(PeerBookTest, BelievesExchangeOnlyOfStrangersThatTheyAreSeeds) {
+  add("10.0.0.1:1", PeerOrigin::user);
+  add("10.0.0.2:1", PeerOrigin::local);
+  add("10.0.0.3:1", PeerOrigin::tracker);
+  add("10.0.0.4:1", PeerOrigin::exchange);
+  add("10.0.0.5:1", PeerOrigin::exchange);
+  book_.on_connected(endpoint("10.0.0.4:1"), now_);
+  book_.on_ended(endpoint("10.0.0.4:1"), true, now_);
+  for (const char* peer : {"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1", "10.0.0.5:1"}) {
+    book_.on_seed_told(endpoint(peer));
+  }
+  book_.set_seeding(true);
+  now_ += 1min;
+  const auto all = all_next();
+  EXPECT_EQ((std::set<std::string>(all.begin(), all.end())),
+            (std::set<std::string>{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"}));
+  add("10.0.0.5:1");
+  EXPECT_EQ(next(), "10.0.0.5:1") << "a tracker knows it as somebody to dial";
+}
+
 TEST_F(PeerBookTest, RemembersWhichProtocolAPeerSpeaks) {
   add("10.0.0.1:1");
   EXPECT_EQ(book_.next(now_)->protocol, PeerProtocol::bittorrent);
@@ -408,6 +454,7 @@ TEST(PeerBook, KeepsItsPromisesThroughRandomHistories) {
           break;
         case 7:
           book.on_seed(peer, rng.chance(0.5));
+          if (rng.chance(0.5)) book.on_seed_told(peer);
           if (rng.chance(0.1)) book.set_seeding(rng.chance(0.5));
           now += std::chrono::milliseconds(rng.below(20'000));
           break;
