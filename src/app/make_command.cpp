@@ -61,13 +61,9 @@ Read<metainfo::Torrent> make_surroundings(const MakeOptions& options) {
   if (torrent.tracker_tiers.size() > metainfo::kTrackersMax) {
     return std::unexpected(fmt::format("--tracker: at most {} are possible", metainfo::kTrackersMax));
   }
-  for (const std::string& text : options.web_seeds) {
-    const bool is_http = text.starts_with("http://") || text.starts_with("https://");
-    if (!is_http || !metainfo::add_url(torrent.web_seeds, text, metainfo::kWebSeedsMax)) {
-      return std::unexpected(fmt::format("--web-seed {}: not an http:// or https:// URL, or more than {} of them", text,
-                                         metainfo::kWebSeedsMax));
-    }
-  }
+  auto web_seeds = parse_web_seeds(options.web_seeds);
+  if (!web_seeds) return std::unexpected(web_seeds.error());
+  torrent.web_seeds = std::move(*web_seeds);
   torrent.comment = options.comment;
   torrent.created_by = "Shoal " SHOAL_VERSION;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -181,6 +177,9 @@ ExitCode run_make(const MakeOptions& options) {
   auto share = storage::scan_share(options.path, *piece_bytes);
   if (!share) return fail(common, exit_code_of(share.error().kind), share.error().message);
   if (options.keeps_times) storage::keep_times(*share);
+  if (const auto described = storage::check_description(*share); !described) {
+    return fail(common, exit_code_of(described.error().kind), described.error().message);
+  }
   const fs::path output = options.output.empty() ? fs::path(share->name + ".torrent") : fs::path(options.output);
   if (const auto problem = find_output_problem(options, *share, output)) {
     return fail(common, ExitCode::usage, *problem);

@@ -15,6 +15,7 @@
 #include "app/progress.hpp"
 #include "base/ascii.hpp"
 #include "metainfo/paths.hpp"
+#include "metainfo/urls.hpp"
 
 namespace shoal::app {
 namespace {
@@ -89,6 +90,18 @@ Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text) {
     return std::unexpected(fmt::format("--piece-size {}: not a power of two from 16K to 256M, such as 1M", text));
   }
   return static_cast<std::uint32_t>(*size);
+}
+
+Read<std::vector<std::string>> parse_web_seeds(const std::vector<std::string>& texts) {
+  std::vector<std::string> urls;
+  for (const std::string& text : texts) {
+    const bool is_http = text.starts_with("http://") || text.starts_with("https://");
+    if (!is_http || !metainfo::add_url(urls, text, metainfo::kWebSeedsMax)) {
+      return std::unexpected(fmt::format("--web-seed {}: not an http:// or https:// URL, or more than {} of them", text,
+                                         metainfo::kWebSeedsMax));
+    }
+  }
+  return urls;
 }
 
 ExitCode exit_code_of(storage::ShareError::Kind kind) {

@@ -24,6 +24,8 @@ namespace shoal::app {
 
 // Nothing when the text is empty: a size is chosen then. The error names the option.
 [[nodiscard]] Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text);
+// What --web-seed said, each once.
+[[nodiscard]] Read<std::vector<std::string>> parse_web_seeds(const std::vector<std::string>& texts);
 [[nodiscard]] ExitCode exit_code_of(storage::ShareError::Kind kind);
 
 // On stderr, one line each; not with --json, where they are part of the event.

@@ -254,4 +254,22 @@ void keep_times(ScannedShare& share) {
   }
 }
 
+ShareResult<std::uint64_t> check_description(const ScannedShare& share) {
+  using metainfo::TorrentError;
+  const metainfo::Layout& layout = share.layout;
+  const std::uint64_t pieces = (layout.total_bytes + layout.piece_bytes - 1) / layout.piece_bytes;
+  // As it will be written, at its longest, but for the hashes; and then as everybody will read it.
+  const metainfo::Torrent torrent = metainfo::make_torrent(
+      {.name = share.name, .pieces = std::vector<base::Sha1Hash>(pieces), .layout = layout}, /*is_private=*/true);
+  const auto read = metainfo::parse_torrent(metainfo::encode_torrent(torrent));
+  if (read) return torrent.info.size();
+  const TorrentError error = read.error().error;
+  if (error != TorrentError::too_big && error != TorrentError::not_bencode) {
+    return unfit(share.root, read.error().describe());
+  }
+  return unfit(share.root, fmt::format("{} files in {} pieces are more than a torrent has room for; choose bigger "
+                                       "pieces, or put the files together in an archive",
+                                       layout.files.size(), pieces));
+}
+
 }  // namespace shoal::storage

@@ -45,5 +45,7 @@ inline constexpr std::uint64_t kSharePiecesMax = 3'000'000;
 // When the files were modified, in whole seconds, for the torrent to say. Without it the same files make the same
 // torrent whoever makes it, and whenever.
 void keep_times(ScannedShare& share);
+// How many bytes the info dictionary will have, before anything is hashed; an error when it is one that nobody reads.
+[[nodiscard]] ShareResult<std::uint64_t> check_description(const ScannedShare& share);
 
 }  // namespace shoal::storage

@@ -245,5 +245,36 @@ TEST_F(ShareScan, MorePiecesThanATorrentHoldsAreRefused) {
   EXPECT_NE(share.error().message.find("choose bigger pieces"), std::string::npos);
 }
 
+TEST_F(ShareScan, TheSizeOfTheDescriptionIsKnownBeforehand) {
+  file("box/a", std::string(100'000, 'a'));
+  file("box/deep/b", "b");
+  ScannedShare share = scanned();
+  keep_times(share);
+  const metainfo::Torrent torrent = metainfo::make_torrent(
+      {.name = share.name, .pieces = std::vector<base::Sha1Hash>(7), .layout = share.layout}, true);
+  EXPECT_EQ(check_description(share), torrent.info.size());
+}
+
+TEST_F(ShareScan, RefusesMoreThanATorrentCanSayBeforeAnythingIsHashed) {
+  struct Case {
+    std::uint32_t files;
+    std::size_t name_bytes;
+  };
+  for (const Case& one : {Case{420'000, 1}, Case{320'000, 200}}) {
+    ScannedShare share{.root = "box", .name = "box", .layout = {}, .versions = {}, .warnings = {}};
+    share.layout.is_folder = true;
+    share.layout.piece_bytes = 16384;
+    for (std::uint32_t i = 0; i < one.files; ++i) {
+      share.layout.files.push_back({.path = {std::string(one.name_bytes, 'd'), std::to_string(i)}});
+    }
+    const auto checked = check_description(share);
+    ASSERT_FALSE(checked) << one.files;
+    EXPECT_EQ(checked.error().kind, ShareError::Kind::unfit);
+    for (const std::string_view word : {"cannot share box", "files in 0 pieces", "archive"}) {
+      EXPECT_NE(checked.error().message.find(word), std::string::npos) << checked.error().message;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace shoal::storage
