@@ -40,7 +40,7 @@ struct GetOptions {
   bool to_stdout = false;
   bool seeds = false;
   std::string seed_for;
-  double ratio = 0;
+  std::optional<double> ratio;
   double patience_s = 0;
 };
 
@@ -105,9 +105,14 @@ std::optional<Wanted> parse_link(const GetOptions& options, ExitCode& code) {
   return wanted;
 }
 
+// Rather than the name of a share.
+bool is_path(const std::string& what) {
+  return what.ends_with(".torrent") || what.find('/') != std::string::npos;
+}
+
 // By name, or the only one: what the trackers of this network say.
 std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
-  auto search_options = make_search_options(options.swarm);
+  auto search_options = make_search_options(options.swarm, TrackerUrls::name_shoal_trackers);
   if (!search_options) {
     code = fail(options.swarm.common, ExitCode::usage, search_options.error());
     return std::nullopt;
@@ -132,8 +137,7 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
     return wanted;
   }
   if (finish.result != seam::Finish::Result::done) {
-    const bool is_file = options.what.ends_with(".torrent") || options.what.find('/') != std::string::npos;
-    const bool is_said = finish.result == seam::Finish::Result::nothing_found && is_file;
+    const bool is_said = finish.result == seam::Finish::Result::nothing_found && is_path(options.what);
     code = fail(options.swarm.common, exit_code_of(finish.result),
                 (is_said ? fmt::format("there is no file {}; ", options.what) : "") + finish.message);
     return std::nullopt;
@@ -154,21 +158,27 @@ std::optional<Wanted> find(const GetOptions& options, ExitCode& code) {
     return std::nullopt;
   }
   std::error_code error;
-  if (options.what.ends_with(".torrent") && fs::exists(options.what, error)) return read_torrent_file(options, code);
+  if (is_path(options.what) && fs::exists(options.what, error)) return read_torrent_file(options, code);
+  // Another file that bears the name of a share is mostly that share, got before.
+  if (fs::is_regular_file(options.what, error) && read_torrent(options.what)) return read_torrent_file(options, code);
   return search(options, code);
 }
 
-// A magnet link or a torrent from elsewhere: trackers of this network may know the swarm, too.
-void add_local_trackers(const GetOptions& options, Wanted& wanted) {
-  if (!wanted.trackers.empty() || options.swarm.no_local) return;
-  if (wanted.torrent && wanted.torrent->is_private) return;
+// A magnet link or a torrent from elsewhere: trackers of this network may know the swarm, too. False: it was
+// interrupted, and `code` says so.
+bool add_local_trackers(const GetOptions& options, Wanted& wanted, ExitCode& code) {
+  if (!wanted.trackers.empty() || options.swarm.no_local) return true;
+  if (wanted.torrent && wanted.torrent->is_private) return true;
   auto search_options = make_search_options(options.swarm);
-  if (!search_options) return;
+  if (!search_options) return true;
   search_options->goal = roles::ShareSearchOptions::Goal::trackers;
   search_options->patience = std::chrono::milliseconds(400);
   const auto search = roles::make_share_search(std::move(*search_options));
-  (void)run_search(options.swarm, *search);
+  const seam::Finish finish = run_search(options.swarm, *search);
   wanted.trackers = search->result().trackers;
+  if (finish.result != seam::Finish::Result::interrupted) return true;
+  code = end_with(options, finish);
+  return false;
 }
 
 // Where the result goes.
@@ -204,11 +214,11 @@ Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options) {
   if (!host) return host;
   host->selected = options.selected;
   host->is_sequential = options.is_sequential || options.to_stdout;
-  host->gives_after_done = options.seeds || !options.seed_for.empty() || options.ratio > 0;
+  host->gives_after_done = options.seeds || !options.seed_for.empty() || options.ratio.has_value();
   const auto gives_for = parse_seconds("--seed-for", options.seed_for);
   if (!gives_for) return std::unexpected(gives_for.error());
   host->gives_for = *gives_for;
-  if (options.ratio > 0) host->gives_until_ratio = options.ratio;
+  host->gives_until_ratio = options.ratio;
   host->no_source_timeout = patience_of(options);
   return host;
 }
@@ -285,7 +295,7 @@ std::string beyond_the_course(const GetOptions& options) {
                                                 {"--stdout", options.to_stdout},
                                                 {"--seed", options.seeds},
                                                 {"--seed-for", !options.seed_for.empty()},
-                                                {"--ratio", options.ratio > 0},
+                                                {"--ratio", options.ratio.has_value()},
                                                 {"--patience", options.patience_s > 0},
                                                 {"--port", swarm.port != 0},
                                                 {"--limit-down", !swarm.limit_down.empty()},
@@ -338,7 +348,7 @@ ExitCode run_get(const GetOptions& options) {
   auto wanted = find(options, code);
   if (!wanted) return code;
   if (wanted->course_tracker) return run_course(options, *wanted->course_tracker, std::move(host->peers), *place);
-  add_local_trackers(options, *wanted);
+  if (!add_local_trackers(options, *wanted, code)) return code;
   add_wanted(*wanted, *host);
   return run_swarm(options, std::move(*host), std::move(*place), *data);
 }

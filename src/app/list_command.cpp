@@ -32,7 +32,7 @@ void print_json(const roles::FoundShare& share) {
 
 ExitCode run_list(const ListOptions& options) {
   const CommonOptions& common = options.swarm.common;
-  auto search_options = make_search_options(options.swarm);
+  auto search_options = make_search_options(options.swarm, TrackerUrls::name_shoal_trackers);
   if (!search_options) return fail(common, ExitCode::usage, search_options.error());
   search_options->goal = roles::ShareSearchOptions::Goal::list;
   if (options.patience_s > 0) search_options->patience = base::from_seconds(options.patience_s);
@@ -60,7 +60,8 @@ void add_list_command(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* command = app.add_subcommand("list", "what is shared on this network");
   add_output_options(*command, options->swarm.common);
-  command->add_option("--tracker", options->swarm.trackers, "HOST:PORT of a Shoal tracker, instead of looking for one");
+  command->add_option("--tracker", options->swarm.trackers,
+                      "HOST:PORT or URL of a Shoal tracker, instead of looking for one");
   command->add_option("--bind", options->swarm.bind, "look on the interface with this address only");
   command->add_option("--discovery-port", options->swarm.discovery_port, "the UDP port Shoal trackers are found on")
       ->capture_default_str();

@@ -7,9 +7,12 @@
 #include <random>
 
 #include "app/host_and_port.hpp"
+#include "app/descriptors.hpp"
 #include "app/json_events.hpp"
 #include "app/print.hpp"
 #include "app/progress.hpp"
+#include "app/torrent_files.hpp"
+#include "net/http_url.hpp"
 #include "net/interfaces.hpp"
 #include "net/runner.hpp"
 
@@ -44,6 +47,14 @@ Read<base::Ipv4Address> parse_bind(const std::string& text) {
 
 bool is_url(const std::string& text) {
   return text.find("://") != std::string::npos;
+}
+
+// "HOST:PORT" of "http://HOST:PORT/announce".
+Read<std::string> host_and_port_of(const std::string& text) {
+  const auto url = net::parse_http_url(text);
+  if (url && !url->is_https) return fmt::format("{}:{}", url->host, url->port);
+  return std::unexpected(
+      fmt::format("--tracker {}: what is shared is asked at HOST:PORT or http://HOST:PORT/announce", text));
 }
 
 std::string nobody_has(const std::string& bind) {
@@ -133,21 +144,26 @@ Read<roles::SwarmHostOptions> make_host_options(const SwarmOptions& options) {
   const auto urls = announce_urls(options);
   if (!urls) return std::unexpected(urls.error());
   for (const std::string& url : *urls) host.tracker_tiers.push_back({url});
-  host.web_seeds = options.web_seeds;
+  auto web_seeds = parse_web_seeds(options.web_seeds);
+  if (!web_seeds) return std::unexpected(web_seeds.error());
+  host.web_seeds = std::move(*web_seeds);
   const auto down = parse_rate("--limit-down", options.limit_down);
   if (!down) return std::unexpected(down.error());
   const auto up = parse_rate("--limit-up", options.limit_up);
   if (!up) return std::unexpected(up.error());
   host.limit_down_bytes_per_s = *down;
   host.limit_up_bytes_per_s = *up;
+  fit_to_descriptors(host);
   return host;
 }
 
-Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options) {
+Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options, TrackerUrls urls) {
   roles::ShareSearchOptions search;
   for (const std::string& text : options.trackers) {
-    if (is_url(text)) continue;
-    const auto tracker = parse_host_and_port("--tracker", text);
+    if (is_url(text) && urls == TrackerUrls::are_for_announcing) continue;
+    const auto named = is_url(text) ? host_and_port_of(text) : text;
+    if (!named) return std::unexpected(named.error());
+    const auto tracker = parse_host_and_port("--tracker", *named);
     if (!tracker) return std::unexpected(tracker.error());
     search.trackers.push_back(*tracker);
   }

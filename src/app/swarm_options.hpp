@@ -31,8 +31,11 @@ void add_swarm_options(CLI::App& command, SwarmOptions& options);
 
 // The options as the machine takes them; identity, limits, peers, trackers, interfaces. Errors name the option.
 [[nodiscard]] Read<roles::SwarmHostOptions> make_host_options(const SwarmOptions& options);
-// Shoal trackers that were named, or everything that is needed to discover them.
-[[nodiscard]] Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options);
+// Shoal trackers that were named, or everything that is needed to discover them. What a URL names may be a tracker of
+// any kind; only who has nobody else to ask takes it for one of ours.
+enum class TrackerUrls : std::uint8_t { are_for_announcing, name_shoal_trackers };
+[[nodiscard]] Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options,
+                                                                  TrackerUrls urls = TrackerUrls::are_for_announcing);
 // What --tracker said, as announce URLs; HOST:PORT becomes http://HOST:PORT/announce.
 [[nodiscard]] Read<std::vector<std::string>> announce_urls(const SwarmOptions& options);
 [[nodiscard]] std::string announce_url(base::Endpoint tracker);

@@ -12,7 +12,7 @@ from support.course import Course, some_bytes
 from support.disks import as_nobody
 from support.events import events, wait_event
 from support.network import enter_fresh_network
-from support.processes import wait_until
+from support.processes import READY_TIMEOUT_S, wait_until
 from support.shoal import (
     DISK,
     DONE,
@@ -133,12 +133,16 @@ class Usage(ErrorCase):
         self.assert_refused(USAGE, path, words=["bad.torrent"])
         self.assertEqual(list(self.there.iterdir()), [path])
 
+    def test_a_file_that_is_no_torrent(self):
+        self.write("notes", b"hello", self.there)
+        self.assert_refused(USAGE, "./notes", words=["notes", "not a torrent"])
+
     @for_each(
         peer=("--peer", "nowhere"), tracker=("--tracker", "host:99999"), bind=("--bind", "1.2.3"),
         foreign_bind=("--bind", "192.0.2.7"), limit=("--limit-down", "fast"), zero=("--limit-up", "0"),
         time=("--seed-for", "soon"), no_time=("--seed-for", "nan"), ratio=("--ratio", "-1"),
         no_ratio=("--ratio", "nan"), patience=("--patience", "0"), endless=("--patience", "inf"),
-        port=("--port", "70000"), no_port=("--discovery-port", "x"), unknown=("--fast",),
+        web_seed=("--web-seed", "ftp://127.0.0.1/x"), port=("--port", "70000"), no_port=("--discovery-port", "x"), unknown=("--fast",),
     )
     def test_options(self, options):
         self.assert_refused(USAGE, NOBODY_HAS_IT, "--no-local", *options, words=[options[0]])
@@ -167,6 +171,9 @@ class Usage(ErrorCase):
             self.assert_refused(USAGE, *verb[1:], "--bind", "192.0.2.7", words=["--bind 192.0.2.7"], verb=verb[0])
         self.assert_refused(USAGE, "disk.img", "--no-local", words=["--no-local", "--tracker"])
         self.assert_refused(USAGE, "--no-local", words=["--no-local", "--tracker"])
+        for verb in (("get", "disk.img"), ("list",)):
+            words = ["--tracker udp://127.0.0.1:80", "HOST:PORT"]
+            self.assert_refused(USAGE, *verb[1:], "--tracker", "udp://127.0.0.1:80", words=words, verb=verb[0])
 
     @for_each(ftp="ftp://127.0.0.1/x.torrent", udp="udp://127.0.0.1:80", file="FILE:///x.torrent")
     def test_other_urls(self, url):
@@ -374,6 +381,16 @@ class Waiting(ErrorCase):
         self.assert_exit(process, DONE)
         self.assertEqual(len(events(process, "manifest")), 1)
         self.assert_same(self.there / "disk.img", self.here / "disk.img")
+
+    def test_ctrl_c_while_trackers_of_this_network_are_looked_for(self):
+        """By a magnet link, before anything of the swarm is asked."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("", 9000))
+            silent.settimeout(READY_TIMEOUT_S)
+            process = self.get(NOBODY_HAS_IT)
+            silent.recv(2048)
+            process.signal(signal.SIGINT)
+            self.assert_exit(process, INTERRUPTED)
 
     def test_ctrl_c_and_on(self):
         sharer = self.sharer()
