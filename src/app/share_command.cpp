@@ -12,15 +12,19 @@
 #include "app/cli.hpp"
 #include "app/json_events.hpp"
 #include "app/print.hpp"
+#include "app/progress.hpp"
 #include "app/publishing.hpp"
 #include "app/swarm_options.hpp"
 #include "app/torrent_files.hpp"
 #include "app/work_progress.hpp"
 #include "metainfo/magnet.hpp"
+#include "metainfo/urls.hpp"
 #include "net/interfaces.hpp"
 #include "net/runner.hpp"
 #include "storage/share_files.hpp"
 #include "storage/share_scan.hpp"
+#include "storage/torrent_store.hpp"
+#include "swarm/metadata_exchange.hpp"
 
 namespace shoal::app {
 namespace {
@@ -37,7 +41,7 @@ struct ShareOptions {
   std::string piece_size;
   std::string token_file;
   std::string seed_for;
-  double ratio = 0;
+  std::optional<double> ratio;
   bool is_private = false;
   bool no_own_tracker = false;
 };
@@ -45,8 +49,18 @@ struct ShareOptions {
 // What is given, and from where.
 struct Offer {
   metainfo::Torrent torrent;
-  fs::path root;
+  std::unique_ptr<storage::TorrentStore> store;
 };
+
+// Others can get it from a tracker that lists it, or with its .torrent file.
+void warn_of_the_link(const CommonOptions& common, std::uint64_t info_bytes) {
+  if (info_bytes <= swarm::kMetadataBytesMax) return;
+  print_warnings(
+      common, {fmt::format("with the magnet link alone nobody will get it: its description has {}, more "
+                           "than the {} that peers tell each other; choose bigger pieces, put files together "
+                           "in an archive, or hand on a file that shoal make makes",
+                           describe_bytes(static_cast<double>(info_bytes)), describe_bytes(swarm::kMetadataBytesMax))});
+}
 
 std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   const CommonOptions& common = options.swarm.common;
@@ -60,7 +74,15 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
     code = fail(common, exit_code_of(scanned.error().kind), scanned.error().message);
     return std::nullopt;
   }
+  // One file is often known to several hosts, who are one swarm only with equal torrents.
+  if (scanned->layout.is_folder) storage::keep_times(*scanned);
+  const auto info_bytes = storage::check_description(*scanned);
+  if (!info_bytes) {
+    code = fail(common, exit_code_of(info_bytes.error().kind), info_bytes.error().message);
+    return std::nullopt;
+  }
   print_warnings(common, scanned->warnings);
+  warn_of_the_link(common, *info_bytes);
   WorkProgress progress(common, "hashing " + scanned->name, scanned->layout.total_bytes);
   auto hashes = storage::hash_share(*scanned, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
   progress.finish();
@@ -70,7 +92,12 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   }
   metainfo::Manifest manifest{
       .name = scanned->name, .pieces = std::move(*hashes), .layout = std::move(scanned->layout)};
-  return Offer{.torrent = metainfo::make_torrent(std::move(manifest), options.is_private), .root = scanned->root};
+  auto store = storage::TorrentStore::serve(manifest, scanned->root, scanned->versions);
+  if (!store) {
+    code = fail(common, ExitCode::disk, store.error().message);
+    return std::nullopt;
+  }
+  return Offer{.torrent = metainfo::make_torrent(std::move(manifest), options.is_private), .store = std::move(*store)};
 }
 
 std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) {
@@ -80,7 +107,9 @@ std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) 
     code = fail(common, ExitCode::usage, torrent.error());
     return std::nullopt;
   }
-  fs::path root = find_data(torrent->manifest, options.data);
+  warn_of_the_link(common, torrent->info.size());
+  const fs::path root = find_data(torrent->manifest, options.data);
+  auto store = storage::TorrentStore::serve(torrent->manifest, root);  // what changes while it is checked is not given
   WorkProgress progress(common, "checking " + torrent->manifest.name, torrent->manifest.layout->total_bytes);
   const storage::ShareCheck check =
       storage::check_share(torrent->manifest, root, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
@@ -91,7 +120,22 @@ std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) 
                             root.string(), check.right.count(), check.right.size(), options.path, root.string()));
     return std::nullopt;
   }
-  return Offer{.torrent = std::move(*torrent), .root = std::move(root)};
+  if (!store) {
+    code = fail(common, ExitCode::disk, store.error().message);
+    return std::nullopt;
+  }
+  return Offer{.torrent = std::move(*torrent), .store = std::move(*store)};
+}
+
+Read<roles::SwarmHostOptions> make_giver_options(const ShareOptions& options) {
+  auto host = make_host_options(options.swarm);
+  if (!host) return host;
+  const auto gives_for = parse_seconds("--seed-for", options.seed_for);
+  if (!gives_for) return std::unexpected(gives_for.error());
+  host->gives_after_done = true;
+  host->gives_for = *gives_for;
+  host->gives_until_ratio = options.ratio;
+  return host;
 }
 
 // The addresses of this host that others on its networks reach.
@@ -171,7 +215,7 @@ metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, co
   for (const auto& tier : offer.torrent.tracker_tiers) {
     magnet.trackers.insert(magnet.trackers.end(), tier.begin(), tier.end());
   }
-  magnet.web_seeds = options.swarm.web_seeds;
+  magnet.web_seeds = offer.torrent.web_seeds;
   if (!offer.torrent.is_private) {
     for (const base::Ipv4Address address : outward_addresses(listening.address)) {
       magnet.peers.push_back({address, listening.port});
@@ -209,33 +253,25 @@ void say_what_is_offered(const ShareOptions& options, const Offer& offer, const 
   print_result(magnet);
 }
 
-ExitCode give(const ShareOptions& options, const Offer& offer, PublishOptions publishing, Publication publication) {
-  const CommonOptions& common = options.swarm.common;
-  auto host = make_host_options(options.swarm);
-  if (!host) return fail(common, ExitCode::usage, host.error());
-  const auto gives_for = parse_seconds("--seed-for", options.seed_for);
-  if (!gives_for) return fail(common, ExitCode::usage, gives_for.error());
-  auto store = storage::TorrentStore::serve(offer.torrent.manifest, offer.root);
-  if (!store) return fail(common, ExitCode::disk, store.error().message);
-  host->info_hash = offer.torrent.info_hash;
-  host->torrent = offer.torrent;
-  host->gives_after_done = true;
-  host->gives_for = *gives_for;
-  if (options.ratio > 0) host->gives_until_ratio = options.ratio;
+void add_offer(const Offer& offer, const Publication& publication, roles::SwarmHostOptions& host) {
+  host.info_hash = offer.torrent.info_hash;
+  host.torrent = offer.torrent;
   const auto& tiers = offer.torrent.tracker_tiers;
-  host->tracker_tiers.insert(host->tracker_tiers.end(), tiers.begin(), tiers.end());
-  if (publication.tracker) {
-    const std::vector<std::string> tier{announce_url(*publication.tracker)};
-    if (std::ranges::find(host->tracker_tiers, tier) == host->tracker_tiers.end()) {
-      host->tracker_tiers.push_back(tier);
-    }
-  }
+  host.tracker_tiers.insert(host.tracker_tiers.end(), tiers.begin(), tiers.end());
+  if (!publication.tracker) return;
+  const std::vector<std::string> tier{announce_url(*publication.tracker)};
+  if (std::ranges::find(host.tracker_tiers, tier) == host.tracker_tiers.end()) host.tracker_tiers.push_back(tier);
+}
+
+ExitCode give(const ShareOptions& options, const Offer& offer, roles::SwarmHostOptions host, PublishOptions publishing,
+              Publication publication) {
+  const CommonOptions& common = options.swarm.common;
   Audience audience({.common = common, .is_swarm = true, .is_sharing = true, .prints_path = false});
   std::unique_ptr<ShareKeeper> keeper;
   base::BufferPool buffers(kSlabBytes, kSlabsMax);
   net::Runner runner(
-      {.store = store->get(),
-       .library = store->get(),
+      {.store = offer.store.get(),
+       .library = offer.store.get(),
        .on_trace = [&audience](const seam::Trace& trace, base::Instant now) { audience.on_trace(trace, now); },
        .on_tick =
            [&audience, &keeper](base::Instant now) {
@@ -244,16 +280,16 @@ ExitCode give(const ShareOptions& options, const Offer& offer, PublishOptions pu
              audience.on_tick(now);
            },
        .stops_on_signals = true});
-  const auto listening = runner.listen_tcp(host->listening);
+  const auto listening = runner.listen_tcp(host.listening);
   if (!listening) return fail(common, ExitCode::usage, "share: " + listening.error().message);
-  host->listening = *listening;
+  host.listening = *listening;
   say_what_is_offered(options, offer, publication, *listening);
   keeper = std::make_unique<ShareKeeper>(KeeperOptions{.publish = std::move(publishing),
-                                                       .info_hash = host->info_hash,
-                                                       .peer_id = host->peer_id,
+                                                       .info_hash = host.info_hash,
+                                                       .peer_id = host.peer_id,
                                                        .port = listening->port},
                                          std::move(publication));
-  const auto machine = roles::make_swarm_host(std::move(*host), buffers, base::Rng(std::random_device{}()));
+  const auto machine = roles::make_swarm_host(std::move(host), buffers, base::Rng(std::random_device{}()));
   const seam::Finish finish = runner.run(*machine);
   keeper.reset();
   // Ending a share is how it is meant to end.
@@ -262,15 +298,24 @@ ExitCode give(const ShareOptions& options, const Offer& offer, PublishOptions pu
 }
 
 ExitCode run_share(const ShareOptions& options) {
+  const CommonOptions& common = options.swarm.common;
+  // What is wrong with the options is told before anything is hashed; when that is done the network may be another.
+  if (const auto tried = make_giver_options(options); !tried) return fail(common, ExitCode::usage, tried.error());
   ExitCode code = ExitCode::done;
   const bool is_torrent = !options.data.empty();
-  const auto offer = is_torrent ? offer_torrent(options, code) : offer_path(options, code);
+  auto offer = is_torrent ? offer_torrent(options, code) : offer_path(options, code);
   if (!offer) return code;
+  auto host = make_giver_options(options);
+  if (!host) return fail(common, ExitCode::usage, host.error());
+  for (const std::string& url : host->web_seeds) {
+    metainfo::add_url(offer->torrent.web_seeds, url, metainfo::kWebSeedsMax);
+  }
   auto publishing = make_publish_options(options, *offer, code);
   if (!publishing) return code;
   auto publication = publish_first(options, *offer, *publishing, code);
   if (!publication) return code;
-  return give(options, *offer, std::move(*publishing), std::move(*publication));
+  add_offer(*offer, *publication, *host);
+  return give(options, *offer, std::move(*host), std::move(*publishing), std::move(*publication));
 }
 
 }  // namespace
@@ -284,7 +329,7 @@ void add_share_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--piece-size", options->piece_size, "a power of two, e.g. 1M (default: chosen from the size)");
   command->add_option("--token-file", options->token_file, "a file with the token that the tracker wants");
   command->add_option("--seed-for", options->seed_for, "end after this time, e.g. 10m or 2h");
-  command->add_option("--ratio", options->ratio, "end when this times the size was given")->check(CLI::Range(0.0, 1e6));
+  command->add_option("--ratio", options->ratio, "end when this times the size was given")->check(number_in(0, 1e6));
   command->add_flag("--private", options->is_private, "peers from trackers only (BEP 27)");
   command->add_flag("--no-own-tracker", options->no_own_tracker, "never be the tracker");
   command->callback([options, &chosen] { chosen.run = [options] { return run_share(*options); }; });

@@ -26,10 +26,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "metainfo/torrent.hpp"
+#include "storage/files.hpp"
 #include "storage/piece_library.hpp"
 #include "storage/piece_store.hpp"
 
@@ -52,9 +54,11 @@ class TorrentStore final : public PieceStore, public PieceLibrary {
 
   static std::unique_ptr<TorrentStore> download(TorrentStoreOptions options);
   // `root`: the file, or the folder that holds the files. All pieces are taken as verified while sizes and times stay
-  // as they are now; a file that changed gives nothing any more.
+  // as they are now; a file that changed gives nothing any more. `hashed`: of each file as its pieces were hashed; one
+  // that is another now is an error. Without it the pieces are to be hashed from now on.
   static StoreResult<std::unique_ptr<TorrentStore>> serve(const metainfo::Manifest& manifest,
-                                                          const std::filesystem::path& root);
+                                                          const std::filesystem::path& root,
+                                                          std::span<const FileVersion> hashed = {});
   ~TorrentStore() override;
 
   // PieceStore. put() takes the bytes of a piece in any order, also twice. Of one that serve() made, open() and

@@ -238,8 +238,10 @@ std::unique_ptr<TorrentStore> TorrentStore::download(TorrentStoreOptions options
 }
 
 StoreResult<std::unique_ptr<TorrentStore>> TorrentStore::serve(const Manifest& manifest,
-                                                               const std::filesystem::path& root) {
+                                                               const std::filesystem::path& root,
+                                                               std::span<const FileVersion> hashed) {
   SHOAL_CHECK(manifest.layout.has_value());
+  SHOAL_CHECK(hashed.empty() || hashed.size() == manifest.layout->files.size());
   // The user may name the share by a link; below it none is followed.
   std::error_code error;
   const std::filesystem::path real = std::filesystem::canonical(root, error);
@@ -255,17 +257,22 @@ StoreResult<std::unique_ptr<TorrentStore>> TorrentStore::serve(const Manifest& m
                                                                   .manifest = shared,
                                                                   .in_tree = metainfo::select_files(layout, {}),
                                                                   .is_whole = metainfo::select_files(layout, {})});
+  files->freeze();  // before it is compared with anything: what changes later is found out
   for (std::uint32_t i = 0; i < files->file_count(); ++i) {
     const metainfo::FileEntry& file = layout.files[i];
     if (file.is_padding || file.size_bytes == 0) continue;
     const auto stamp = files->look_at(i);
     if (!stamp) return std::unexpected(store_error(stamp.error(), "read", files->path_of(i)));
-    if (stamp->size_bytes == file.size_bytes) continue;
-    return std::unexpected(
-        StoreError{StoreErrorKind::failed, files->path_of(i) + " has " + std::to_string(stamp->size_bytes) +
-                                               " bytes; in the share it has " + std::to_string(file.size_bytes)});
+    if (stamp->size_bytes != file.size_bytes) {
+      return std::unexpected(
+          StoreError{StoreErrorKind::failed, files->path_of(i) + " has " + std::to_string(stamp->size_bytes) +
+                                                 " bytes; in the share it has " + std::to_string(file.size_bytes)});
+    }
+    if (hashed.empty() || *stamp == stamp_of(hashed[i])) continue;
+    return std::unexpected(StoreError{StoreErrorKind::failed, files->path_of(i) +
+                                                                  " changed since it was read; try again "
+                                                                  "when nobody writes to it"});
   }
-  files->freeze();
   auto impl = std::make_unique<Impl>(std::move(shared), std::move(files), real.native());
   return std::unique_ptr<TorrentStore>(new TorrentStore(std::move(impl)));
 }

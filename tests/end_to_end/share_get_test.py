@@ -29,6 +29,9 @@ NAMES = {  # contents of a folder whose names are not all simple
 }
 
 
+NOBODY_HEARS = ("--discovery-port", "9001")
+
+
 def setUpModule():
     enter_fresh_network()
 
@@ -57,6 +60,7 @@ class ByWhat(OneFile):
             nothing=(),
             name=("disk.img",),
             name_and_tracker=("disk.img", "--tracker", shared["tracker"]),
+            name_and_url=("disk.img", "--tracker", f"http://{shared['tracker']}/announce", *NOBODY_HEARS),
             magnet_link=(shared["magnet"],),
             info_hash_alone=("magnet:?xt=urn:btih:" + shared["info_hash"],),
             torrent_file=(self.torrent_file(),),
@@ -89,6 +93,17 @@ class ByWhat(OneFile):
         self.assertEqual(events(again, "piece"), [])
         self.assert_same(self.there / "disk.img", self.disk)
 
+    def test_a_torrent_file_of_any_name(self):
+        self.torrent_file().rename(self.there / "description")
+        for n, what in enumerate(("description", "./description")):
+            self.got(what, *peer_of(self.sharer), "--output", f"{n}.img")
+            self.assert_same(self.there / f"{n}.img", self.disk)
+
+    def test_a_file_of_the_name_is_not_in_the_way(self):
+        for _ in range(2):
+            self.got("disk.img")
+            self.assert_same(self.there / "disk.img", self.disk)
+
     def test_a_torrent_that_somebody_else_made(self):
         """--data says where its files lie; the name there is not the torrent's."""
         content = self.disk.read_bytes()
@@ -98,6 +113,21 @@ class ByWhat(OneFile):
         self.share(path, "--data", self.disk)
         self.got("other.img")
         self.assert_same(self.there / "other.img", self.disk)
+
+
+class WithWebSeeds(OneFile):
+    sharing = ("--web-seed", "http://127.0.0.1:1/a", "--web-seed", "http://127.0.0.1:1/b")
+
+    def test_they_are_known_to_whoever_asks_the_tracker(self):
+        torrent = bencode.decode(self.torrent_file().read_bytes())
+        self.assertEqual(torrent["url-list"], [b"http://127.0.0.1:1/a", b"http://127.0.0.1:1/b"])
+        link = urllib.parse.parse_qs(self.sharer.shared["magnet"].partition("?")[2])
+        self.assertEqual(link["ws"], ["http://127.0.0.1:1/a", "http://127.0.0.1:1/b"])
+
+    def test_what_cannot_be_one_is_told(self):
+        process = self.verb("share", self.disk, "--web-seed", "ftp://127.0.0.1/a")
+        self.assert_exit(process, USAGE)
+        self.assertIn("--web-seed ftp://127.0.0.1/a", process.stderr)
 
 
 @expanded
@@ -114,6 +144,22 @@ class Contents(VerbCase):
         (box / "deep" / "link").symlink_to("../plain.txt")
         (box / "up").symlink_to("deep/er/big")
         self.exchange(box)
+
+    def test_a_folder_keeps_the_times_of_its_files(self):
+        """And so it is the same share when whoever has got it gives it, too."""
+        box = bencode.write_files(self.here / "box", NAMES)
+        os.utime(box / "plain.txt", (5, 1_000_000_000.7))
+        sharer = self.share(box, "--no-local")
+        self.got(sharer.shared["magnet"], "--no-local")
+        self.assertEqual((self.there / "box" / "plain.txt").stat().st_mtime, 1_000_000_000)
+        again = self.share(self.there / "box", "--no-local")
+        self.assertEqual(again.shared["info_hash"], sharer.shared["info_hash"])
+
+    def test_a_file_is_the_same_share_whenever_it_was_made(self):
+        disks = [self.write(f"{n}/disk.img", some_bytes(50_000)) for n in range(2)]
+        os.utime(disks[0], (5, 1_000_000_000))
+        first, second = (self.share(disk, "--no-local").shared["info_hash"] for disk in disks)
+        self.assertEqual(first, second)
 
     def test_times_that_a_torrent_says_are_kept(self):
         box = bencode.write_files(self.here / "box", NAMES)
@@ -331,6 +377,12 @@ class Ways(OneFile):
         self.assert_exit(giver, DONE)
 
 
+    def test_a_ratio_of_nothing_is_reached_at_once(self):
+        self.got(*self.what, "--ratio", "0")
+        self.assert_same(self.there / "disk.img", self.disk)
+        self.assert_exit(self.verb("share", self.disk, "--no-local", "--ratio", "0"), DONE)
+
+
 class Told(OneFile):
     def test_every_line_of_json_is_an_event(self):
         process = self.got("--json")
@@ -380,6 +432,10 @@ class Told(OneFile):
         readable = self.verb("list", "--tracker", self.sharer.shared["tracker"])
         self.assert_exit(readable, DONE)
         self.assertEqual(len(readable.stdout), 2)
+        url = f"http://{self.sharer.shared['tracker']}/announce"
+        by_url = self.verb("list", "--tracker", url, *NOBODY_HEARS)
+        self.assert_exit(by_url, DONE)
+        self.assertEqual(by_url.stdout, readable.stdout)
         self.assertTrue(any(line.startswith("disk.img ") and "1.0 MiB" in line for line in readable.stdout))
 
     def test_the_second_sharer_of_a_host_uses_the_firsts_tracker(self):

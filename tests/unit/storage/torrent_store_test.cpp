@@ -1,5 +1,6 @@
 #include "storage/torrent_store.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <thread>
@@ -309,6 +310,24 @@ TEST_F(TorrentStoreTest, DoesNotServeWhatIsMissingOrOfAnotherSize) {
   std::filesystem::remove(in("data/sub/b.bin"));
   EXPECT_FALSE(TorrentStore::serve(share.manifest, in("data")));
   EXPECT_FALSE(TorrentStore::serve(share.manifest, in("nothing")));
+}
+
+TEST_F(TorrentStoreTest, DoesNotServeWhatChangedSinceItWasHashed) {
+  const TorrentShare share = TorrentShare::mixed();
+  share.write_to(in("data"));
+  std::vector<FileVersion> hashed;
+  for (const metainfo::FileEntry& file : share.manifest.layout->files) {
+    const auto version = version_of(AT_FDCWD, (in("data") / metainfo::join_path(file.path)).c_str());
+    ASSERT_TRUE(version);
+    hashed.push_back(*version);
+  }
+  EXPECT_TRUE(TorrentStore::serve(share.manifest, in("data"), hashed));
+  const auto before = std::filesystem::last_write_time(in("data/sub/b.bin"));
+  write_file(in("data/sub/b.bin"), make_content(50, 99));
+  std::filesystem::last_write_time(in("data/sub/b.bin"), before + std::chrono::seconds(1));
+  const auto store = TorrentStore::serve(share.manifest, in("data"), hashed);
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().message.find("b.bin changed since it was read"), std::string::npos) << store.error().message;
 }
 
 TEST_F(TorrentStoreTest, StopsGivingAFileThatWasChangedRemovedOrReplaced) {
