@@ -33,11 +33,12 @@ struct HeldPiece {
 };
 
 enum class StoreErrorKind : std::uint8_t {
-  disk_full,   // ENOSPC, EDQUOT
-  unwritable,  // permission, read-only, a directory or a foreign link in the way, missing parent
-  in_use,      // another download holds the same output
-  unfit,       // this manifest cannot be kept the way the user wants
-  failed,      // any other I/O error
+  disk_full,      // ENOSPC, EDQUOT
+  no_descriptor,  // EMFILE, ENFILE
+  unwritable,     // permission, read-only, a directory or a foreign link in the way, missing parent
+  in_use,         // another download holds the same output
+  unfit,          // this manifest cannot be kept the way the user wants
+  failed,         // any other I/O error
 };
 
 struct StoreError {

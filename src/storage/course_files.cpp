@@ -39,6 +39,7 @@ CourseFileError from_store(seam::StoreError error) {
       return file_error(Kind::unwritable, std::move(error.message));
     case seam::StoreErrorKind::in_use:
       return file_error(Kind::in_use, std::move(error.message));
+    case seam::StoreErrorKind::no_descriptor:
     case seam::StoreErrorKind::unfit:
     case seam::StoreErrorKind::failed:
       break;

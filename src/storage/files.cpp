@@ -166,6 +166,10 @@ seam::StoreError store_error(int error_number, std::string_view tried, std::stri
     case EDQUOT:
       kind = StoreErrorKind::disk_full;
       break;
+    case EMFILE:
+    case ENFILE:
+      kind = StoreErrorKind::no_descriptor;
+      break;
     case EFBIG:  // no waiting makes room for it
     case EACCES:
     case EPERM:

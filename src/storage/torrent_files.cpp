@@ -10,6 +10,7 @@
 
 #include "base/check.hpp"
 #include "metainfo/paths.hpp"
+#include "storage/descriptors.hpp"
 #include "storage/files.hpp"
 
 namespace shoal::storage {
@@ -21,6 +22,13 @@ using seam::StoreErrorKind;
 
 std::span<const std::string> folders_of(const FileEntry& entry) {
   return std::span(entry.path).first(entry.path.size() - 1);
+}
+
+bool lacks_descriptor(int error_number) {
+  return error_number == EMFILE || error_number == ENFILE;
+}
+bool lacks_descriptor(const StoreError& error) {
+  return error.kind == StoreErrorKind::no_descriptor;
 }
 
 nlink_t link_count(int fd) {
@@ -42,6 +50,7 @@ TorrentFiles::TorrentFiles(TorrentFilesOptions options)
       is_nameless_(options.is_nameless),
       manifest_(std::move(options.manifest)),
       in_tree_(std::move(options.in_tree)),
+      open_files_max_(kept_descriptors() / 2),
       is_whole_(std::move(options.is_whole)),
       known_(manifest_->layout->files.size() + 1),
       reached_(known_.size()) {
@@ -102,6 +111,13 @@ StoreError TorrentFiles::error_at(std::uint32_t file, int error_number, std::str
 
 // --- opening ---
 
+template <typename Open>
+auto TorrentFiles::with_room(const Open& open) {
+  auto opened = open();
+  while (!opened && lacks_descriptor(opened.error()) && make_room()) opened = open();
+  return opened;
+}
+
 SysResult<FolderPtr> TorrentFiles::root_folder(Root root, Folder::Missing missing) {
   const std::lock_guard guard(mutex_);
   FolderPtr& known = root == Root::whole ? whole_folder_ : part_folder_;
@@ -140,7 +156,7 @@ SysResult<TorrentFiles::Location> TorrentFiles::locate_in(Root root, std::uint32
   if (name_of(root).empty()) return std::unexpected(ENOENT);
   if (!layout().is_folder) return Location{folder_, name_of(root)};
   const FileEntry& entry = layout().files[file];
-  auto folder = parent_of(root, entry, missing);
+  auto folder = with_room([&] { return parent_of(root, entry, missing); });
   if (!folder) return std::unexpected(folder.error());
   return Location{*std::move(folder), entry.path.back()};
 }
@@ -157,13 +173,7 @@ TorrentFiles::Handle TorrentFiles::keep(std::uint32_t file, UniqueFd fd) {
   const std::lock_guard guard(mutex_);
   const auto found = open_.find(file);
   if (found != open_.end()) return found->second.handle;  // another thread was quicker
-  // The side file stays: once the download is finished it has no name.
-  if (ages_.size() >= kOpenFilesMax) {
-    auto oldest = std::prev(ages_.end());
-    if (*oldest == side_number()) --oldest;
-    open_.erase(*oldest);
-    ages_.erase(oldest);
-  }
+  if (ages_.size() >= open_files_max_) (void)drop_oldest();
   ages_.push_front(file);
   auto handle = std::make_shared<const UniqueFd>(std::move(fd));
   open_.emplace(file, Cached{handle, ages_.begin()});
@@ -178,12 +188,31 @@ void TorrentFiles::forget(std::uint32_t file) {
   open_.erase(found);
 }
 
+bool TorrentFiles::make_room() {
+  const std::lock_guard guard(mutex_);
+  return drop_oldest();
+}
+
+bool TorrentFiles::drop_oldest() {
+  // What has no name is lost with its descriptor: also the side file, once the download is finished.
+  if (is_nameless_) return false;
+  auto oldest = ages_.end();
+  do {
+    if (oldest == ages_.begin()) return false;
+    --oldest;
+  } while (*oldest == side_number());
+  open_.erase(*oldest);
+  ages_.erase(oldest);
+  return true;
+}
+
 SysResult<TorrentFiles::Handle> TorrentFiles::open_anew(std::uint32_t file) {
   const bool was_whole = is_whole(file);
   const auto location = locate(file, Folder::Missing::is_an_error);
   int error_number = location ? 0 : location.error();
   if (location) {
-    auto opened = location->folder->open_plain(location->name, was_whole ? O_RDONLY : O_RDWR);
+    auto opened =
+        with_room([&] { return location->folder->open_plain(location->name, was_whole ? O_RDONLY : O_RDWR); });
     if (opened) return keep(file, std::move(opened->fd));
     error_number = opened.error();
   }
@@ -229,7 +258,8 @@ StoreResult<TorrentFiles::Handle> TorrentFiles::create(std::uint32_t file) {
   }
   const auto location = locate(file, Folder::Missing::is_created);
   if (!location) return std::unexpected(error_at(file, location.error(), "create"));
-  auto created = is_nameless_ ? location->folder->create_nameless() : location->folder->create(location->name);
+  auto created = with_room(
+      [&] { return is_nameless_ ? location->folder->create_nameless() : location->folder->create(location->name); });
   if (!created) return std::unexpected(std::move(created.error()));
   know(file, 0);
   return keep(file, *std::move(created));

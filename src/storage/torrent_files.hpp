@@ -3,8 +3,8 @@
 // Padding is nowhere and reads as zeros. TorrentStore and the pieces it gives read and write through this.
 //
 // Always holds: nothing outside `folder` is touched and no link below it is followed, whatever others put there
-// meanwhile; a finished file is never written to; at most kOpenFilesMax files are kept open, besides those in use at
-// the moment.
+// meanwhile; a finished file is never written to; of the kept descriptors (storage/descriptors.hpp) half at most are
+// files that stay open, besides those in use at the moment, and these make room when none is left.
 //
 // Threads: all functions from several at once.
 #pragma once
@@ -65,8 +65,6 @@ struct TorrentFilesOptions {
 
 class TorrentFiles {
  public:
-  static constexpr std::size_t kOpenFilesMax = 256;
-
   // Bytes that lie in one place. `file`: an index of the layout, or side_number().
   struct Stretch {
     std::uint32_t file = 0;
@@ -147,6 +145,11 @@ class TorrentFiles {
   [[nodiscard]] Handle cached(std::uint32_t file);
   Handle keep(std::uint32_t file, UniqueFd fd);
   void forget(std::uint32_t file);
+  // `open()`; as long as there is no descriptor for it, those kept open the longest without use go.
+  template <typename Open>
+  [[nodiscard]] auto with_room(const Open& open);
+  [[nodiscard]] bool make_room();
+  [[nodiscard]] bool drop_oldest();  // with mutex_ held
   [[nodiscard]] bool is_known(std::uint32_t file);
   void reach(std::uint32_t file, std::uint64_t end);
   [[nodiscard]] SysResult<Handle> open_anew(std::uint32_t file);
@@ -170,6 +173,7 @@ class TorrentFiles {
   const bool is_nameless_;
   const std::shared_ptr<const metainfo::Manifest> manifest_;
   const std::vector<bool> in_tree_;
+  const std::size_t open_files_max_;
 
   std::mutex creating_;       // held while a file is created, before mutex_
   mutable std::mutex mutex_;  // guards what follows

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/descriptors.hpp"
+
 namespace shoal::storage {
 namespace {
 
@@ -51,7 +53,8 @@ seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& f
     if (!opened) return nullptr;
     last = *std::move(opened);
   }
-  if (stretches.size() != 1 || last == nullptr) return std::make_shared<const PieceAcrossFiles>(files, range);
+  const bool holds_its_file = stretches.size() == 1 && last != nullptr && !is_of_the_kept(last->get());
+  if (!holds_its_file) return std::make_shared<const PieceAcrossFiles>(files, range);
   return std::make_shared<const PieceInOneFile>(std::move(last), ByteRange{stretches.front().offset, range.size_bytes});
 }
 

@@ -1,5 +1,6 @@
 // The pieces a TorrentStore gives: one within a file is that file from an offset on, for sendfile; one that spans files
-// is read from them as it is asked for, so that a piece of thousands of small files holds none of them open.
+// is read from them as it is asked for, so that a piece of thousands of small files holds none of them open; so is one
+// whose file has one of the kept descriptors, as others may leave it unread.
 #pragma once
 
 #include <memory>
