@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "storage/descriptors.hpp"
+
 namespace shoal::net {
 
 namespace {
@@ -13,6 +15,8 @@ namespace {
 constexpr std::chrono::milliseconds kSweepInterval{20};
 // For one connection in one turn of the loop.
 constexpr std::size_t kDiscardBytesPerTurn = 8u << 20;
+// Of the descriptors for others, those that are closing take no more: somebody may want to come.
+constexpr std::size_t kClosingShare = 8;
 
 }  // namespace
 
@@ -20,7 +24,8 @@ ClosingConnections::ClosingConnections(asio::io_context& loop, std::span<std::by
     : loop_(loop), scratch_(scratch), sweep_timer_(loop) {}
 
 void ClosingConnections::add(Descriptor socket, SendQueue queue, bool waits_for_end) {
-  if (connections_.size() == kClosingMax) connections_.erase(connections_.begin());
+  const std::size_t closing_max = std::min(kClosingMax, storage::descriptors_for_others() / kClosingShare);
+  if (!connections_.empty() && connections_.size() >= closing_max) connections_.erase(connections_.begin());
   const Key key = next_key_++;
   Closing& connection =
       connections_

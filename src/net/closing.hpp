@@ -13,7 +13,8 @@
 
 namespace shoal::net {
 
-// Beyond it the one that has waited longest is closed as it is.
+// Beyond it, or an eighth of the descriptors for others (storage/descriptors.hpp), the one that has waited longest is
+// closed as it is.
 inline constexpr std::size_t kClosingMax = 4096;
 
 // How long a closing connection may take.

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "storage/descriptors.hpp"
+
 namespace shoal::net {
 
 namespace {
@@ -82,6 +84,7 @@ void Listener::accept_turn() {
       }
       continue;  // that connection was gone again before it was accepted
     }
+    if (storage::is_of_the_kept(socket.get())) continue;  // closed: whoever waits for a place that may never come hangs
     const base::Endpoint local = local_.address.is_any() ? local_endpoint_of(socket.get()) : local_;
     on_accepted_(std::move(socket), local, endpoint_of(remote));
   }

@@ -1,5 +1,6 @@
 // The listening TCP socket: the kernel queues connections from the moment it is open; they are accepted, many in a
-// turn, once started. Belongs to the loop's thread.
+// turn, once started. Those that would need one of the kept descriptors (storage/descriptors.hpp) are closed at once.
+// Belongs to the loop's thread.
 #pragma once
 
 #include <expected>

@@ -8,6 +8,7 @@
 
 #include "unit/net/fake_machine.hpp"
 #include "unit/net/fake_piece.hpp"
+#include "unit/support/descriptor_limit.hpp"
 
 namespace shoal::net {
 namespace {
@@ -341,7 +342,7 @@ std::size_t resident_bytes() {
 TEST(Runner, HoldsThousandsOfIdleConnectionsCheaply) {
   constexpr std::size_t kConnections = 4000;
   Runner runner({});  // raises the limit of open files
-  if (raise_open_files_limit() < 2 * kConnections + 100) GTEST_SKIP() << "too few open files allowed";
+  if (raise_open_files_limit() < 2 * kConnections + 700) GTEST_SKIP() << "too few open files allowed";
   const base::Endpoint listening = listen(runner);
   FakeMachine machine;
   std::atomic<std::size_t> accepted = 0;
@@ -373,6 +374,26 @@ TEST(Runner, HoldsThousandsOfIdleConnectionsCheaply) {
   }
   thread.stop();
   EXPECT_TRUE(counterparts[1].sees_end());
+}
+
+TEST(Runner, ClosesNewConnectionsThatWouldTakeOneOfTheKeptDescriptors) {
+  constexpr std::size_t kForOthers = 100;
+  constexpr std::size_t kConnections = 80;  // of two descriptors each, as both ends are here
+  Runner runner({});
+  const base::Endpoint listening = listen(runner);
+  FakeMachine machine;
+  machine.on_any = echo;
+  const shoal::testing::DescriptorLimit few(2 * (shoal::testing::next_descriptor() + kForOthers));
+  std::vector<Counterpart> counterparts;
+  counterparts.reserve(kConnections);
+  RunnerThread thread(runner, machine);
+  for (std::size_t i = 0; i < kConnections; ++i) {
+    counterparts.emplace_back(listening);
+    ASSERT_TRUE(counterparts.back().is_connected());
+  }
+  EXPECT_TRUE(counterparts.back().sees_end());
+  counterparts.front().send("still there?");
+  EXPECT_EQ(counterparts.front().receive(12), "still there?");
 }
 
 }  // namespace
