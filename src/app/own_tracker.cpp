@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "app/descriptors.hpp"
 #include "app/random_seed.hpp"
 #include "net/interfaces.hpp"
 #include "roles/tracker_host.hpp"
@@ -20,11 +21,12 @@ std::expected<std::unique_ptr<OwnTracker>, std::string> OwnTracker::start(const 
   // Without its UDP side a tracker still does its work.
   (void)runner.open_tracker_socket(options.bind, listening->port);
   tracker->listening_ = *listening;
-  tracker->machine_ = roles::make_tracker_host({.name = options.name,
-                                                .listening = *listening,
-                                                .local_networks = net::local_networks(net::local_interfaces()),
-                                                .swarms = {.internal_networks = net::internal_networks()}},
-                                               nullptr, base::Rng(random_seed()));
+  roles::TrackerHostOptions host{.name = options.name,
+                                 .listening = *listening,
+                                 .local_networks = net::local_networks(net::local_interfaces()),
+                                 .swarms = {.internal_networks = net::internal_networks()}};
+  fit_to_descriptors(host, TrackerPlace::beside_a_host);
+  tracker->machine_ = roles::make_tracker_host(std::move(host), nullptr, base::Rng(random_seed()));
   tracker->thread_ = std::thread([&runner, machine = tracker->machine_.get()] { (void)runner.run(*machine); });
   return tracker;
 }

@@ -1,7 +1,6 @@
 // shoal tracker: says which shares exist and who has them, to BitTorrent, Shoal and course clients alike.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -9,11 +8,11 @@
 #include <utility>
 
 #include "app/cli.hpp"
+#include "app/descriptors.hpp"
 #include "app/random_seed.hpp"
 #include "app/serve.hpp"
 #include "app/swarm_options.hpp"
 #include "net/interfaces.hpp"
-#include "net/socket.hpp"
 #include "net/state_folder.hpp"
 #include "roles/tracker_host.hpp"
 
@@ -47,17 +46,6 @@ std::optional<std::filesystem::path> usual_state_folder(base::Endpoint address) 
   }
   const std::string where = address.address.is_any() ? "" : address.address.to_string() + "-";
   return base / "shoal" / fmt::format("tracker-{}{}", where, address.port);
-}
-
-// Without a file descriptor for each that there may be, one kind of connection could leave none for the others.
-void fit(roles::TrackerHostOptions& host, std::size_t descriptors) {
-  constexpr std::size_t kForOtherUses = 256;
-  const std::size_t wanted = host.connections_max + host.http_connections_max + host.silent_connections_max;
-  const std::size_t usable = descriptors - std::min(descriptors, kForOtherUses) * 3 / 4;
-  if (usable == 0 || usable >= wanted) return;
-  host.connections_max = static_cast<std::uint32_t>(host.connections_max * usable / wanted);
-  host.http_connections_max = host.http_connections_max * usable / wanted;
-  host.silent_connections_max = host.silent_connections_max * usable / wanted;
 }
 
 Read<std::string> read_token(const std::string& path) {
@@ -112,8 +100,8 @@ ExitCode run_tracker(const TrackerOptions& options) {
                  if (!options.course_share.empty()) host.course_share = options.course_share;
                  host.swarms.serves_unknown = !options.only_published;
                  host.swarms.internal_networks = net::internal_networks();
-                 host.local_networks = net::local_networks(net::local_interfaces());
-                 fit(host, net::raise_open_files_limit());
+                 host.swarms.local_networks = net::local_networks(net::local_interfaces());
+                 fit_to_descriptors(host, TrackerPlace::alone);
                  return roles::make_tracker_host(std::move(host), configured.get(), base::Rng(random_seed()));
                });
 }

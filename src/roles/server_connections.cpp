@@ -1,5 +1,7 @@
 #include "roles/server_connections.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 
 #include "base/check.hpp"
@@ -32,7 +34,7 @@ void ServerConnections::serve(seam::ConnId conn, Act act) {
 }
 
 void ServerConnections::on_accepted(const seam::Accepted& event) {
-  if (is_stopping() || connections_.size() >= options_.connections_max) {
+  if (is_stopping() || !has_room_for(event.remote.address)) {
     const std::string why = is_stopping() ? "stopping" : "too many connections";
     actions_.emplace_back(seam::Tell{seam::NoteTrace{.level = seam::NoteTrace::Level::debug,
                                                      .text = "refused " + event.remote.to_string() + ": " + why}});
@@ -42,6 +44,13 @@ void ServerConnections::on_accepted(const seam::Accepted& event) {
   const auto [place, is_new] = connections_.try_emplace(
       event.conn, Connection{swarm::CourseServer(options_.server, event.conn, event.remote), event.local.address, {}});
   SHOAL_CHECK(is_new);
+}
+
+bool ServerConnections::has_room_for(base::Ipv4Address address) const {
+  if (connections_.size() >= options_.connections_max) return false;
+  if (address.is_loopback() || connections_.size() < options_.per_address_max) return true;
+  const auto is_from_there = [address](const auto& each) { return each.second.server.remote().address == address; };
+  return std::ranges::count_if(connections_, is_from_there) < std::ptrdiff_t{options_.per_address_max};
 }
 
 void ServerConnections::on_bytes_arrived(const seam::BytesArrived& event, base::Instant now) {

@@ -1,13 +1,14 @@
 // All connections of a server of the course protocol, accepted and served: what the peer role and the tracker role have
 // in common. A role hands every event about accepted connections here, then takes the questions and answers them.
 //
-// Always holds: at most connections_max connections; one scratch for reading, whatever their number, because a read is
-// consumed before the next one begins (seam/machine.hpp).
+// Always holds: at most connections_max connections, at most per_address_max of them from one address; one scratch for
+// reading, whatever their number, because a read is consumed before the next one begins (seam/machine.hpp).
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,7 +28,8 @@ namespace shoal::roles {
 
 struct ServerConnectionsOptions {
   swarm::CourseServerOptions server;
-  std::uint32_t connections_max = 20000;  // beyond it, new ones are closed at once
+  std::uint32_t connections_max = 20000;                                      // beyond it, new ones are closed at once
+  std::uint32_t per_address_max = std::numeric_limits<std::uint32_t>::max();  // likewise; not of 127.x
 };
 
 // Which request of which connection.
@@ -86,6 +88,8 @@ class ServerConnections {
     std::optional<base::Instant> listed_deadline;  // as it stands in deadlines_
   };
   using Connections = std::unordered_map<seam::ConnId, Connection>;
+
+  [[nodiscard]] bool has_room_for(base::Ipv4Address address) const;
 
   // `act(server)` on a connection that still exists, and what follows from it: questions, its deadline, its end.
   template <typename Act>

@@ -49,6 +49,7 @@ struct SwarmHostOptions {
   std::uint64_t limit_down_bytes_per_s = 0;  // 0: none
   std::uint64_t limit_up_bytes_per_s = 0;
   std::uint32_t connections_max = 200;
+  std::uint32_t course_clients_max = 2000;  // besides these; who comes then is turned away
   std::uint32_t dials_at_once_max = 30;
   base::Duration connect_timeout = std::chrono::seconds(8);
 };

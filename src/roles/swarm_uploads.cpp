@@ -15,7 +15,8 @@ SwarmUploads::SwarmUploads(SwarmContext& context, base::Rng rng)
       slots_(swarm::UploadSlotsOptions{}, std::move(rng)),
       bucket_(context.options.limit_up_bytes_per_s),
       server_({.server = {.serves = course::MessageType::get_chunk, .welcomes_pipelining = true},
-               .connections_max = kCourseClientsMax}) {}
+               .connections_max = context.options.course_clients_max,
+               .per_address_max = kCoursePerAddressMax}) {}
 
 void SwarmUploads::begin(const metainfo::Manifest& manifest, const base::Bitfield& verified) {
   manifest_ = &manifest;

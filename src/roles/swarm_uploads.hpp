@@ -22,7 +22,8 @@
 
 namespace shoal::roles {
 
-inline constexpr std::uint32_t kCourseClientsMax = 2000;
+// Course clients of one address, where many may be behind a router. Not of 127.x.
+inline constexpr std::uint32_t kCoursePerAddressMax = 20;
 
 class SwarmUploads {
  public:

@@ -102,6 +102,38 @@ TEST(SwarmHostLinks, TakesOnlySoManyConnectionsFromOneAddress) {
   EXPECT_EQ(connections_from("127.0.0.1"), 40u) << "everybody here has this one";
 }
 
+TEST(SwarmHostLinks, TakesOnlySoManyCourseClientsFromOneAddress) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  const auto connections_from = [&](std::string_view address) {
+    Host& seed = world.add(std::string(address) + ":6000");
+    boot_seed(seed, shared);
+    Host& stranger = world.add(std::string(address) + ":100");
+    stranger.boot(std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info(), 40));
+    world.run_for(1s);
+    return seed.connections();
+  };
+  EXPECT_EQ(connections_from("10.0.0.1"), 20u);
+  EXPECT_EQ(connections_from("127.0.0.1"), 40u) << "everybody here has this one";
+}
+
+TEST(SwarmHostLinks, TakesNoMoreCourseClientsThanItMay) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  shared.give_all(seed);
+  auto giving = options_for(seed, shared);
+  giving.gives_after_done = true;
+  giving.course_clients_max = 5;
+  boot(seed, std::move(giving));
+  for (int i = 0; i < 10; ++i) {
+    Host& stranger = world.add("10.1.0." + std::to_string(i) + ":1");
+    stranger.boot(std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info()));
+  }
+  world.run_for(1s);
+  EXPECT_EQ(seed.connections(), 5u);
+}
+
 // Peer ids are told to everybody.
 TEST(SwarmHostLinks, AStrangerWithTheIdOfAPeerDoesNotKeepItOut) {
   for (const bool is_stranger_first : {true, false}) {
