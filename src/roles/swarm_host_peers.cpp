@@ -94,7 +94,7 @@ void SwarmHost::on_peer_ended(SwarmLink& link, const swarm::PeerEnded& ended, In
   std::string reason(describe(ended.failure));
   if (!ended.detail.empty()) reason.append(": ").append(ended.detail);
   if (link.is_dialled && ended.failure == PeerFailure::ourselves) {
-    for (const Endpoint& address : std::exchange(link.addresses, {})) search_.book().add_own(address);
+    for (const Endpoint& address : std::exchange(link.addresses, {})) search_.book().on_ourselves(address);
   }
   if (!link.is_dialled || ended.failure != PeerFailure::course_peer) return lose(link, reason, now);
   // It speaks the other protocol: the same address once more, with that.

@@ -112,6 +112,13 @@ class PeerBook::Impl {
     reindex([this](Entry& entry) { entry.second.priority = priority_of(entry.first); });
   }
 
+  void on_ourselves(const Endpoint& peer) {
+    if (std::ranges::find(ourselves_, peer) != ourselves_.end()) return;
+    ourselves_.push_back(peer);
+    if (ourselves_.size() > kOurselvesMax) ourselves_.pop_front();
+    if (const auto known = records_.find(peer); known != records_.end()) forget(known);
+  }
+
   std::optional<Next> next(Instant now) {
     while (!waiting_.empty() && waiting_.begin()->first <= now) {
       Entry& entry = *records_.find(waiting_.begin()->second);
@@ -211,7 +218,9 @@ class PeerBook::Impl {
     return !peer.address.is_loopback() || origin != PeerOrigin::exchange || is_on_this_host(teller);
   }
 
-  [[nodiscard]] bool is_own(const Endpoint& peer) const { return std::ranges::find(own_, peer) != own_.end(); }
+  [[nodiscard]] bool is_own(const Endpoint& peer) const {
+    return std::ranges::find(own_, peer) != own_.end() || std::ranges::find(ourselves_, peer) != ourselves_.end();
+  }
 
   [[nodiscard]] bool is_on_this_host(Ipv4Address address) const {
     const auto is_it = [&](const Endpoint& own) { return own.address == address; };
@@ -350,6 +359,7 @@ class PeerBook::Impl {
   base::Rng rng_;
   bool are_we_seeding_ = false;
   std::vector<Endpoint> own_;
+  std::deque<Endpoint> ourselves_;  // where we met ourselves
   Records records_;
   std::array<std::size_t, kOrigins> known_of_{};
   std::array<std::set<Hope>, kOrigins> idle_;
@@ -368,6 +378,9 @@ void PeerBook::add(Endpoint peer, PeerOrigin origin, Instant now, Ipv4Address te
 }
 void PeerBook::add_own(Endpoint self) {
   impl_->add_own(self);
+}
+void PeerBook::on_ourselves(Endpoint peer) {
+  impl_->on_ourselves(peer);
 }
 std::optional<PeerBook::Next> PeerBook::next(Instant now) {
   return impl_->next(now);

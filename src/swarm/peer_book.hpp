@@ -25,6 +25,7 @@ inline constexpr std::array<std::size_t, 5> kPeersKnownOf = {250, 250, 2000, 100
 inline constexpr std::size_t kPeersKnownMax = 4000;
 // Of one address, unless the user names them: somebody may want us to flood a third party. Not of 127.x.
 inline constexpr std::size_t kPortsPerAddressMax = 64;
+inline constexpr std::size_t kOurselvesMax = 64;                        // then the first may be dialled again
 inline constexpr std::size_t kBannedMax = 65'536;                       // then the first is forgiven
 inline constexpr base::Duration kFirstPause = std::chrono::seconds(2);  // doubles with each failure
 inline constexpr base::Duration kPauseMax = std::chrono::minutes(10);
@@ -48,6 +49,8 @@ class PeerBook {
   // teller is on this host; Announcer asks the same of trackers.
   void add(base::Endpoint peer, PeerOrigin origin, base::Instant now, base::Ipv4Address teller = {});
   void add_own(base::Endpoint self);  // one of our own addresses, with the port we listen on: never dialled
+  // Who answered there has our id. Not dialled again, but no proof that the address is ours: anybody may say our id.
+  void on_ourselves(base::Endpoint peer);
   // The best one to dial now, marked as being dialled; nothing when nobody is due. BEP 40 orders equals by priority.
   struct Next {
     base::Endpoint endpoint;

@@ -236,6 +236,18 @@ TEST_F(PeerBookTest, NeverDialsUs) {
   EXPECT_EQ(next(), "10.0.0.5:6882");
 }
 
+// Anybody may answer with our id.
+TEST_F(PeerBookTest, DoesNotTakeAnAddressForOursBecauseItAnsweredWithOurId) {
+  add("10.0.0.6:6881");
+  book_.on_ourselves(endpoint("10.0.0.6:6881"));
+  add("10.0.0.6:6881", PeerOrigin::user);
+  book_.add(endpoint("127.0.0.1:1"), PeerOrigin::exchange, now_, address("10.0.0.6"));
+  EXPECT_EQ(book_.known(), 0u);
+  for (std::uint32_t n = 0; n < kOurselvesMax; ++n) book_.on_ourselves(numbered(n, 0x0b000000));
+  add("10.0.0.6:6881");
+  EXPECT_EQ(book_.known(), 1u) << "only so many are remembered";
+}
+
 TEST_F(PeerBookTest, NeverGivesOutABannedAddressWhateverItsPort) {
   add("10.0.0.1:1");
   add("10.0.0.1:65535", PeerOrigin::user);
