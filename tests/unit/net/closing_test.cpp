@@ -6,6 +6,7 @@
 
 #include "unit/net/fake_machine.hpp"
 #include "unit/net/fake_piece.hpp"
+#include "unit/support/descriptor_limit.hpp"
 
 namespace shoal::net {
 namespace {
@@ -63,6 +64,25 @@ TEST_F(ClosingTest, SendsWhatIsQueuedBeforeItCloses) {
   const std::string expected = "headhead" + content + std::string(1, '\0') + "end";
   EXPECT_TRUE(counterpart.receive(expected.size()) == expected);
   EXPECT_TRUE(counterpart.sees_end());
+}
+
+TEST_F(ClosingTest, TheLongestClosingGoesWhenTheyTakeTooManyDescriptors) {
+  constexpr std::size_t kConnections = 30;
+  const std::string content = noise(16'000'000);
+  const auto piece = std::make_shared<FilePiece>(content);
+  on_accepted([&](FakeMachine& self, seam::ConnId conn) {
+    self.want(seam::SendPiece{.conn = conn, .header = bytes_of("head"), .piece = piece, .padding_bytes = 0});
+    self.want(seam::Close{conn});
+  });
+  // About ten may be closing at once.
+  const shoal::testing::DescriptorLimit few(2 * (shoal::testing::next_descriptor() + 70));
+  std::vector<Counterpart> counterparts;
+  counterparts.reserve(kConnections);
+  const RunnerThread thread(runner_, machine_);
+  for (std::size_t i = 0; i < kConnections; ++i) counterparts.emplace_back(listening_);
+  const std::string expected = "head" + content;
+  EXPECT_TRUE(counterparts.back().receive(expected.size()) == expected);
+  EXPECT_LT(counterparts.front().receive(expected.size()).size(), expected.size());
 }
 
 TEST_F(ClosingTest, CompletesTheMessageUnderWayAtTheEndOfARunAndBeginsNoOther) {
