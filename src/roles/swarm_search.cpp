@@ -13,21 +13,19 @@ using base::Instant;
 using swarm::PeerOrigin;
 
 SwarmSearch::SwarmSearch(SwarmContext& context, std::function<swarm::AnnounceStatus()> status, base::Rng rng)
-    : context_(context), status_(std::move(status)), rng_(std::move(rng)) {
-  book_.emplace(book_options(), rng_.fork());
-}
-
-swarm::PeerBookOptions SwarmSearch::book_options() const {
-  return {.uses_exchange = uses_exchange(),
-          .uses_local = context_.options.uses_local_discovery && !context_.is_private};
-}
+    : context_(context),
+      status_(std::move(status)),
+      rng_(std::move(rng)),
+      book_({.uses_exchange = uses_exchange(),
+             .uses_local = context_.options.uses_local_discovery && !context_.is_private},
+            rng_.fork()) {}
 
 void SwarmSearch::fill_book(Instant now) {
   const SwarmHostOptions& options = context_.options;
   const std::uint16_t port = options.listening.port;
-  if (!options.listening.address.is_any()) book_->add_own(options.listening);
-  for (const base::Ipv4Address each : options.interfaces) book_->add_own({each, port});
-  for (const Endpoint& peer : options.peers) book_->add(peer, PeerOrigin::user, now);
+  if (!options.listening.address.is_any()) book_.add_own(options.listening);
+  for (const base::Ipv4Address each : options.interfaces) book_.add_own({each, port});
+  for (const Endpoint& peer : options.peers) book_.add(peer, PeerOrigin::user, now);
 }
 
 void SwarmSearch::start(std::vector<std::vector<std::string>> tracker_tiers, Instant now) {
@@ -67,9 +65,9 @@ void SwarmSearch::become_private(Instant now) {
     context_.collect(local_->take_actions());
     local_.reset();
   }
-  book_.emplace(book_options(), rng_.fork());
+  book_.become_private();
   fill_book(now);
-  for (const Endpoint& peer : std::exchange(tracker_peers_, {})) book_->add(peer, PeerOrigin::tracker, now);
+  for (const Endpoint& peer : std::exchange(tracker_peers_, {})) book_.add(peer, PeerOrigin::tracker, now);
 }
 
 void SwarmSearch::on_completed(Instant now) {
@@ -119,7 +117,7 @@ void SwarmSearch::on_utp(const seam::DatagramArrived& datagram, Instant now) {
   if (!refusal) return;
   context_.actions.emplace_back(seam::SendDatagram{seam::kUtpSocket, datagram.from, std::move(*refusal)});
   // Programs listen for TCP on the port they send uTP from.
-  book_->add(datagram.from, PeerOrigin::incoming, now, datagram.from.address);
+  book_.add(datagram.from, PeerOrigin::incoming, now, datagram.from.address);
 }
 
 void SwarmSearch::on_deadline(Instant now) {
@@ -155,21 +153,21 @@ void SwarmSearch::collect(Instant now) {
   if (announcer_) {
     context_.collect(announcer_->take_actions());
     for (const Endpoint& peer : announcer_->take_peers()) {
-      book_->add(peer, PeerOrigin::tracker, now);
+      book_.add(peer, PeerOrigin::tracker, now);
       if (tracker_peers_.size() < kTrackerPeersMax) tracker_peers_.push_back(peer);
     }
   }
   if (local_) {
     context_.collect(local_->take_actions());
-    for (const Endpoint& peer : local_->take_peers()) book_->add(peer, PeerOrigin::local, now);
+    for (const Endpoint& peer : local_->take_peers()) book_.add(peer, PeerOrigin::local, now);
   }
 }
 
 void SwarmSearch::on_peers_told(const SwarmLink& link, const wire::PexMessage& message, Instant now) {
   if (!uses_exchange()) return;
   for (const wire::PexPeer& peer : message.added) {
-    book_->add(peer.endpoint, PeerOrigin::exchange, now, link.remote.address);
-    if (peer.is_seed) book_->on_seed_told(peer.endpoint);
+    book_.add(peer.endpoint, PeerOrigin::exchange, now, link.remote.address);
+    if (peer.is_seed) book_.on_seed_told(peer.endpoint);
   }
 }
 

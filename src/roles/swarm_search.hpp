@@ -47,8 +47,8 @@ class SwarmSearch {
   void on_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Instant> next_deadline() const;
 
-  [[nodiscard]] swarm::PeerBook& book() { return *book_; }
-  [[nodiscard]] const swarm::PeerBook& book() const { return *book_; }
+  [[nodiscard]] swarm::PeerBook& book() { return book_; }
+  [[nodiscard]] const swarm::PeerBook& book() const { return book_; }
   // The peer is told soon who else is here.
   void introduce(SwarmLink& link, base::Instant now);
   void on_peers_told(const SwarmLink& link, const wire::PexMessage& message, base::Instant now);
@@ -58,7 +58,6 @@ class SwarmSearch {
   [[nodiscard]] std::size_t trackers() const { return announcer_ ? announcer_->trackers().size() : 0; }
 
  private:
-  [[nodiscard]] swarm::PeerBookOptions book_options() const;
   void fill_book(base::Instant now);
   void start_local(base::Instant now);
   void collect(base::Instant now);
@@ -70,7 +69,7 @@ class SwarmSearch {
   SwarmContext& context_;
   std::function<swarm::AnnounceStatus()> status_;
   base::Rng rng_;
-  std::optional<swarm::PeerBook> book_;  // always there; made anew by become_private()
+  swarm::PeerBook book_;
   std::optional<swarm::Announcer> announcer_;
   std::optional<discovery::LocalPeers> local_;
   bool is_utp_refused_ = false;  // and its socket open

@@ -196,6 +196,13 @@ class PeerBook::Impl {
     while (entry != records_.end() && entry->first.address == address) forget(entry++);
   }
 
+  void become_private() {
+    options_ = {.uses_exchange = false, .uses_local = false};
+    records_.clear();
+    known_of_ = {};
+    reindex([](Entry&) {});
+  }
+
   [[nodiscard]] bool is_banned(Ipv4Address address) const { return banned_.contains(address.value); }
 
   [[nodiscard]] std::optional<Instant> next_deadline() const {
@@ -408,6 +415,9 @@ void PeerBook::set_seeding(bool are_we) {
 }
 void PeerBook::ban(Ipv4Address address) {
   impl_->ban(address);
+}
+void PeerBook::become_private() {
+  impl_->become_private();
 }
 bool PeerBook::is_banned(Ipv4Address address) const {
   return impl_->is_banned(address);

@@ -69,6 +69,9 @@ class PeerBook {
   void on_seed_told(base::Endpoint peer);
   void set_seeding(bool are_we);
   void ban(base::Ipv4Address address);
+  // The torrent turns out to be private: everybody is forgotten but who is banned, and from now on neither exchange nor
+  // the local network adds anybody.
+  void become_private();
   [[nodiscard]] bool is_banned(base::Ipv4Address address) const;
 
   // When somebody is due: in the past while somebody waits to be given out. To be asked only when there is room to

@@ -426,6 +426,23 @@ TEST(PeerBook, TakesNeitherExchangeNorLocalPeersForAPrivateTorrent) {
   EXPECT_EQ(book.known(), 2u);
 }
 
+TEST_F(PeerBookTest, ForgetsEverybodyButTheBannedWhenTheTorrentTurnsOutToBePrivate) {
+  for (const PeerOrigin origin : {PeerOrigin::user, PeerOrigin::local, PeerOrigin::tracker, PeerOrigin::exchange}) {
+    book_.add(numbered(static_cast<std::uint32_t>(origin)), origin, now_);
+  }
+  EXPECT_NE(next(), "");
+  book_.ban(address("10.9.9.9"));
+  book_.become_private();
+  EXPECT_EQ(book_.known(), 0u);
+  EXPECT_FALSE(book_.next_deadline());
+  add("10.9.9.9:1", PeerOrigin::user);
+  add("10.0.0.1:1", PeerOrigin::exchange);
+  add("10.0.0.2:1", PeerOrigin::local);
+  EXPECT_EQ(book_.known(), 0u);
+  add("10.0.0.3:1");
+  EXPECT_EQ(all_next(), std::vector<std::string>{"10.0.0.3:1"});
+}
+
 // Whatever happens in whatever order: limits hold, and nobody is given out who may not be.
 TEST(PeerBook, KeepsItsPromisesThroughRandomHistories) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
