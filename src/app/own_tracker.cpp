@@ -23,8 +23,8 @@ std::expected<std::unique_ptr<OwnTracker>, std::string> OwnTracker::start(const 
   tracker->listening_ = *listening;
   roles::TrackerHostOptions host{.name = options.name,
                                  .listening = *listening,
-                                 .local_networks = net::local_networks(net::local_interfaces()),
-                                 .swarms = {.internal_networks = net::internal_networks()}};
+                                 .swarms = {.internal_networks = net::internal_networks(),
+                                            .local_networks = net::local_networks(net::local_interfaces())}};
   fit_to_descriptors(host, TrackerPlace::beside_a_host);
   tracker->machine_ = roles::make_tracker_host(std::move(host), nullptr, base::Rng(random_seed()));
   tracker->thread_ = std::thread([&runner, machine = tracker->machine_.get()] { (void)runner.run(*machine); });

@@ -50,9 +50,8 @@ struct TrackerHostOptions {
   base::Duration message_timeout = std::chrono::seconds(10);
   base::Duration probe_validity = std::chrono::seconds(2);
   base::Duration probe_timeout = std::chrono::milliseconds(300);
-  std::optional<std::string> course_share;         // a share's name
-  std::string token;                               // for publishing from elsewhere; empty: local network only
-  std::vector<base::Network> local_networks = {};  // of this host: publishing from there is local, too
+  std::optional<std::string> course_share;  // a share's name
+  std::string token;                        // for publishing from elsewhere; empty: local network only
   tracker::SwarmsOptions swarms;
   base::Bytes saved_shares;  // of an earlier run
   base::Bytes saved_swarms;

@@ -75,11 +75,7 @@ std::string magnet_of(const Share& share, std::uint16_t port, const course::Aske
 
 bool HttpAnswers::may_publish(const HttpRequest& request, const course::Asker& asker) const {
   // A page from the internet must not publish through the browser of somebody here; browsers say so.
-  const bool is_local =
-      asker.address.is_local() || std::ranges::any_of(options_.local_networks, [&asker](const base::Network& network) {
-        return network.contains(asker.address);
-      });
-  if (is_local && !request.header("origin")) return true;
+  if (swarms_.is_near(asker.address) && !request.header("origin")) return true;
   const auto header = request.header("authorization");
   constexpr std::string_view kScheme = "Bearer ";
   return !options_.token.empty() && header && header->starts_with(kScheme) &&

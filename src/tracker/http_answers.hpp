@@ -39,8 +39,6 @@ struct HttpAnswersOptions {
   std::string tracker_name;
   std::string token;       // `Authorization: Bearer TOKEN` lets others than the local network publish
   std::uint16_t port = 0;  // of this tracker: magnet links name it
-  // Of this host: local besides those addresses that are so anywhere.
-  std::vector<base::Network> local_networks = {};
 };
 
 // How many connections of which kind are open: for /metrics.

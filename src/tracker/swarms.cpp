@@ -31,6 +31,10 @@ bool is_worth_telling(const wire::Ipv6Endpoint& peer) {
   return peer.port != 0 && !is_short && !is_on_link && byte(0) != 0xff;
 }
 
+bool is_of_any(const std::vector<base::Network>& networks, base::Ipv4Address address) {
+  return std::ranges::any_of(networks, [address](const base::Network& one) { return one.contains(address); });
+}
+
 }  // namespace
 
 class Swarms::Impl {
@@ -48,6 +52,7 @@ class Swarms::Impl {
   void visit(const Sha1Hash& info_hash, const std::function<void(const SwarmMember&)>& look);
   std::vector<SwarmMember> members(const Sha1Hash& info_hash) const;
   bool is_internal(base::Ipv4Address address) const;
+  bool is_near(base::Ipv4Address address) const;
   std::uint64_t generation(const Sha1Hash& info_hash) const;
   void expire(Instant now);
   Totals totals() const;
@@ -176,8 +181,11 @@ void Swarms::Impl::forbid(const Sha1Hash& info_hash) {
 }
 
 bool Swarms::Impl::is_internal(base::Ipv4Address address) const {
-  return std::ranges::any_of(options_.internal_networks,
-                             [address](const base::Network& network) { return network.contains(address); });
+  return is_of_any(options_.internal_networks, address);
+}
+
+bool Swarms::Impl::is_near(base::Ipv4Address address) const {
+  return address.is_local() || is_of_any(options_.local_networks, address);
 }
 
 // Where the asker can be reached, as far as it can be known.
@@ -224,7 +232,7 @@ std::expected<wire::AnnounceReply, std::string> Swarms::Impl::announce(const wir
   const Swarm::Member* known = entry->swarm.find(self);
   const bool was_seed = known != nullptr && known->about.is_seed();
   const bool is_download = request.event == wire::AnnounceEvent::completed && request.left == 0 && !was_seed;
-  const bool is_v6_believed = request.ipv6 && asker.address.is_local() && is_worth_telling(*request.ipv6);
+  const bool is_v6_believed = request.ipv6 && is_near(asker.address) && is_worth_telling(*request.ipv6);
   if (!put(*entry,
            {.about = {.endpoint = self, .peer_id = request.peer_id, .left_bytes = request.left, .held = request.held},
             .ipv6 = is_v6_believed ? request.ipv6 : std::nullopt,
@@ -271,7 +279,7 @@ wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request,
     const Endpoint told = course::endpoint_for(asker, about.endpoint);
     if (!is_reachable(about.endpoint, told, asker)) continue;
     reply.peers.push_back({.endpoint = told, .peer_id = wants_ids ? std::optional(about.peer_id) : std::nullopt});
-    if (member.ipv6 && asker.address.is_local()) reply.peers6.push_back(*member.ipv6);
+    if (member.ipv6 && is_near(asker.address)) reply.peers6.push_back(*member.ipv6);
   }
   return reply;
 }
@@ -392,6 +400,10 @@ std::vector<SwarmMember> Swarms::members(const Sha1Hash& info_hash) const {
 
 bool Swarms::is_internal(base::Ipv4Address address) const {
   return impl_->is_internal(address);
+}
+
+bool Swarms::is_near(base::Ipv4Address address) const {
+  return impl_->is_near(address);
 }
 
 std::uint64_t Swarms::generation(const Sha1Hash& info_hash) const {

@@ -48,6 +48,8 @@ struct SwarmsOptions {
   std::size_t peers_max = kPeersMax;
   // Networks inside this host (of containers): their members are handed to each other and to this host only.
   std::vector<base::Network> internal_networks = {};
+  // Of this host: local besides those addresses that are so anywhere. Their hosts may publish and tell `ipv6=`.
+  std::vector<base::Network> local_networks = {};
 };
 
 class Swarms {
@@ -69,8 +71,9 @@ class Swarms {
   [[nodiscard]] std::vector<SwarmMember> members(const base::Sha1Hash& info_hash) const;
   // Each member in turn, without a copy; from a random one on.
   void visit(const base::Sha1Hash& info_hash, const std::function<void(const SwarmMember&)>& look);
-  // Of a network inside this host.
+  // Of a network inside this host; of the local network, whatever its addresses are.
   [[nodiscard]] bool is_internal(base::Ipv4Address address) const;
+  [[nodiscard]] bool is_near(base::Ipv4Address address) const;
   // Changes whenever members() would say something else. Never the same for two swarms, nor for one that was forgotten
   // and came again; 0 for a swarm that is not there.
   [[nodiscard]] std::uint64_t generation(const base::Sha1Hash& info_hash) const;

@@ -20,7 +20,8 @@ constexpr Asker kStranger{{0x08080808}, kUs};
 constexpr base::Network kCampus{{0x839f1407}, 22};  // 131.159.20.7: local there, whatever the addresses are
 
 struct HttpTracker {
-  explicit HttpTracker(SwarmsOptions options = {}) : swarms(std::move(options), base::Rng(1)) {}
+  explicit HttpTracker(SwarmsOptions options = {.local_networks = {kCampus}})
+      : swarms(std::move(options), base::Rng(1)) {}
 
   HttpResponse ask(HttpRequest request, base::ByteView body = {}, const Asker& asker = kNeighbour) {
     HttpAnswer answer = answers.answer(request, body, asker, now);
@@ -40,8 +41,7 @@ struct HttpTracker {
 
   Swarms swarms;
   ShareList shares;
-  HttpAnswers answers{
-      {.tracker_name = "t", .token = "secret", .port = 8000, .local_networks = {kCampus}}, swarms, shares};
+  HttpAnswers answers{{.tracker_name = "t", .token = "secret", .port = 8000}, swarms, shares};
   base::Instant now{};
 };
 
@@ -103,6 +103,23 @@ TEST(HttpAnswers, WhoIsInANetworkOfThisHostIsNoStranger) {
   HttpTracker tracker;
   EXPECT_EQ(tracker.put("disk.img", torrent_file("disk.img"), {{0x839f17ff}, kCampus.address}).status, 201);
   EXPECT_EQ(tracker.put("b", torrent_file("b"), {{0x839f1800}, kCampus.address}).status, 401) << "the next network";
+}
+
+TEST(HttpAnswers, WhoIsInANetworkOfThisHostTellsAndHearsIpv6AddressesAsLocalOnesDo) {
+  HttpTracker tracker;
+  const wire::Ipv6Endpoint ipv6{.address = *wire::parse_ipv6("2001:db8::1"), .port = 6881};
+  const auto peers6_for = [&](Asker asker, std::uint16_t port) {
+    wire::AnnounceRequest request{.info_hash = make_torrent("disk.img").info_hash, .port = port, .left = 5};
+    request.peer_id.back() = static_cast<std::byte>(port);
+    if (port == 1) request.ipv6 = ipv6;
+    HttpRequest asked{.method = "GET", .path = "/announce", .query = wire::encode_announce_query(request)};
+    const auto reply = wire::parse_http_announce_reply(tracker.ask(std::move(asked), {}, asker).body);
+    const auto* answered = reply ? std::get_if<wire::AnnounceReply>(&*reply) : nullptr;
+    return answered == nullptr ? std::vector<wire::Ipv6Endpoint>{} : answered->peers6;
+  };
+  EXPECT_TRUE(peers6_for({{0x839f17ff}, kCampus.address}, 1).empty());
+  EXPECT_EQ(peers6_for({{0x839f17fe}, kCampus.address}, 2), std::vector{ipv6});
+  EXPECT_TRUE(peers6_for({{0x839f1800}, kCampus.address}, 3).empty()) << "the next network";
 }
 
 TEST(HttpAnswers, APageOfTheInternetPublishesNothingThroughABrowserHere) {
