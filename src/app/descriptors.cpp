@@ -14,7 +14,7 @@ constexpr std::size_t kShare = 4;
 
 template <typename Count>
 void lower(Count& count, std::size_t most) {
-  if (most < count) count = static_cast<Count>(most);
+  if (most < count) count = static_cast<Count>(std::max<std::size_t>(most, 1));
 }
 
 }  // namespace
