@@ -99,9 +99,12 @@ void SwarmHost::on_accepted(const seam::Accepted& event, Instant now) {
 }
 
 // What is here can be told in one message at the beginning only: who comes while that is being found out has to wait.
-void SwarmHost::hear_those_who_waited() {
+void SwarmHost::hear_those_who_waited(Instant now) {
   for (const auto& [source, link] : context_.links.all()) {
-    if (link->stage == Stage::unknown) context_.actions.emplace_back(seam::ResumeReading{link->conn});
+    if (link->stage != Stage::unknown) continue;
+    link->deadline = now + kFirstByteTimeout;
+    context_.links.relist(*link);
+    context_.actions.emplace_back(seam::ResumeReading{link->conn});
   }
 }
 
@@ -153,6 +156,8 @@ void SwarmHost::on_link_deadline(SwarmLink& link, Instant now) {
     link.peer->on_deadline(now);
   } else if (link.course) {
     link.course->on_deadline(now);
+  } else if (phase_ == Phase::opening && link.stage == Stage::unknown) {
+    link.deadline.reset();  // until it is listened to
   } else if (link.deadline && now >= *link.deadline) {
     link.ended = link.stage == Stage::dialing ? describe(seam::NetError::timed_out) : "said nothing";
   }

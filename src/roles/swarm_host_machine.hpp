@@ -82,7 +82,7 @@ class SwarmHost final : public seam::Machine {
   void dial(base::Endpoint endpoint, swarm::PeerProtocol protocol, base::Instant now);
   void on_accepted(const seam::Accepted& event, base::Instant now);
   void on_connected(SwarmLink& link, base::Instant now);
-  void hear_those_who_waited();
+  void hear_those_who_waited(base::Instant now);
   void on_first_byte(SwarmLink& link, base::Instant now);
   void begin_peer(SwarmLink& link, base::Instant now);
   void begin_course(SwarmLink& link, base::Instant now);

@@ -146,7 +146,7 @@ void SwarmHost::begin_download(const std::vector<seam::HeldPiece>& held, Instant
     set_manifest(*link, now);
     context_.links.touch(*link);
   }
-  hear_those_who_waited();
+  hear_those_who_waited(now);
   last_hope_ = now;
   if (next_tick_) {
     tell_extensions(now);  // the metadata is here now

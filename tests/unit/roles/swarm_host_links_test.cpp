@@ -196,6 +196,24 @@ TEST(SwarmHostLinks, HangsUpAtOnceOnACourseClientTooMany) {
   EXPECT_EQ(seed.connections(), 2000u);
 }
 
+// A store that hashes what is there takes minutes.
+TEST(SwarmHostLinks, KeepsWhoCameWhileTheStoreWasOpenedHoweverLongThatTakes) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  seed.opening_time = 100s;
+  boot_seed(seed, shared);
+  add_strangers(world, shared, seed, 1);
+  Host& silent = world.add("10.0.0.9:1");
+  silent.boot(std::make_unique<Stranger>(seed.listening(), base::Bytes()));
+  world.run_for(99s);
+  EXPECT_EQ(seed.connections(), 2u);
+  world.run_for(14s);
+  EXPECT_EQ(seed.connections(), 2u) << "only now could it be heard";
+  world.run_for(10s);
+  EXPECT_EQ(seed.connections(), 1u) << "the silent one has gone";
+}
+
 TEST(SwarmHostLinks, TellsWhoCameWhileTheStoreWasOpenedInOneMessageWhatIsThere) {
   SwarmWorld world;
   const SharedTorrent shared;
