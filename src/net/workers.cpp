@@ -127,6 +127,7 @@ void Workers::stop() {
     is_stopping_ = true;
   }
   work_arrived_.notify_all();
+  if (options_.store != nullptr) options_.store->stop_waiting();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   // Only this thread is left: buffers may go home.

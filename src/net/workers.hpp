@@ -49,7 +49,8 @@ class Workers {
   void look_up(const seam::LookUpPiece& question);
   // In the order they happened.
   [[nodiscard]] std::vector<seam::Event> take_results();
-  // Waits for the jobs that run, drops the others, and abandons the pieces that were begun. Nothing goes in any more.
+  // Waits for the jobs that run, which themselves wait for nobody any more, drops the others, and abandons the pieces
+  // that were begun. Nothing goes in any more.
   void stop();
 
  private:

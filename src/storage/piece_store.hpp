@@ -5,7 +5,7 @@
 // nothing half-written ever bears a final name, whenever the process ends.
 //
 // Threads: open() and finish() alone. begin/put/complete/abandon of one WriteId come in that order, one at a time;
-// those of different WriteIds may run at once on different threads.
+// those of different WriteIds may run at once on different threads. stop_waiting() at any time.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +42,9 @@ class PieceStore {
 
   // Every piece is verified: makes the file under its final name and gives its path.
   virtual StoreResult<std::string> finish() = 0;
+
+  // The program ends: what waits for somebody else, and may do so for ever, fails.
+  virtual void stop_waiting() {}
 };
 
 }  // namespace shoal::storage

@@ -6,6 +6,7 @@ import signal
 import unittest
 import urllib.parse
 import urllib.request
+from select import poll
 
 from support import bencode
 from support.cases import expanded, for_each
@@ -222,6 +223,18 @@ class Places(OneFile):
             self.got(*self.what, "--stdout", "--quiet")
         self.assertTrue(result.read_bytes() == self.disk.read_bytes())
         self.assertEqual(list(self.there.iterdir()), [result])
+
+    def test_a_reader_that_reads_nothing_does_not_keep_it_from_ending(self):
+        os.mkfifo(self.there / "pipe")
+        reader = os.open(self.there / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        with self.prefixed(["sh", "-c", 'exec "$@" >pipe', "sh"]):
+            process = self.get(*self.what, "--stdout")
+        ready = poll()
+        ready.register(reader)
+        wait_until(lambda: ready.poll(0), "something has come")
+        process.signal(signal.SIGTERM)
+        self.assert_exit(process, INTERRUPTED)
 
     def test_events_keep_out_of_standard_output(self):
         result = self.there / "piped"

@@ -25,6 +25,8 @@ class RecordingStore final : public storage::PieceStore {
   bool overlapped = false;
   std::optional<int> fails_at_put;  // counted from 1
   int puts = 0;
+  bool waits_at_complete = false;  // until it may wait no longer
+  std::condition_variable changed;
 
   storage::StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override {
     alone("open " + manifest.name);
@@ -46,12 +48,20 @@ class RecordingStore final : public storage::PieceStore {
   }
   storage::StoreResult<bool> complete(WriteId write) override {
     const Call call(*this, write, "complete");
+    std::unique_lock lock(mutex);
+    changed.notify_all();
+    changed.wait(lock, [this] { return !waits_at_complete; });
     return write.value % 2 == 1;
   }
   void abandon(WriteId write) override { const Call call(*this, write, "abandon"); }
   storage::StoreResult<std::string> finish() override {
     alone("finish");
     return "path";
+  }
+  void stop_waiting() override {
+    const std::lock_guard lock(mutex);
+    waits_at_complete = false;
+    changed.notify_all();
   }
 
  private:
@@ -219,6 +229,20 @@ TEST_F(WorkersTest, BringsEveryBufferHomeAndAbandonsWhatWasBegunWhenItStops) {
   workers_->stop();
   EXPECT_EQ(pool_.in_use(), 0u);
   EXPECT_EQ(store_.calls.back(), "abandon 1");
+}
+
+TEST_F(WorkersTest, StopsThoughAJobWaitsForSomebodyElse) {
+  store_.waits_at_complete = true;
+  begin(WriteId{1});
+  block(WriteId{1}, "x");
+  (void)wait_for(1);
+  workers_->submit(seam::CompletePiece{.write = WriteId{1}});
+  {
+    std::unique_lock lock(store_.mutex);
+    EXPECT_TRUE(store_.changed.wait_for(lock, std::chrono::seconds(20),
+                                        [this] { return store_.calls.back() == "complete 1"; }));
+  }
+  workers_->stop();
 }
 
 }  // namespace
