@@ -237,12 +237,13 @@ void SwarmHost::make_room(Instant now) {
   for (const auto& [source, link] : context_.links.all()) {
     if (link->is_gone() || !link->is_peer() || now - link->since < kUselessFor) continue;
     const bool has_wanted_place = lacks_any || (link->is_dialled ? lacks_dialled : lacks_accepted);
-    if (has_wanted_place && !is_of_use(*link)) return lose(*link, "neither gives nor takes, and others wait", now);
+    if (has_wanted_place && !is_of_use(*link, now)) return lose(*link, "neither gives nor takes, and others wait", now);
   }
 }
 
-bool SwarmHost::is_of_use(const SwarmLink& link) const {
-  return link.peer->is_peer_interested() ||
+// Whoever is interested and takes nothing when it may only says so.
+bool SwarmHost::is_of_use(const SwarmLink& link, Instant now) const {
+  return (link.peer->is_peer_interested() && SwarmUploads::offered_in_vain(link, now) < kUselessFor) ||
          (download_ && link.is_source && download_->picker().is_interesting(link.source));
 }
 

@@ -90,7 +90,7 @@ class SwarmHost final : public seam::Machine {
   void lose(SwarmLink& link, const std::string& reason, base::Instant now);
   void lose_pointless(base::Instant now);
   void make_room(base::Instant now);
-  [[nodiscard]] bool is_of_use(const SwarmLink& link) const;
+  [[nodiscard]] bool is_of_use(const SwarmLink& link, base::Instant now) const;
   void ban(const Liar& liar, base::Instant now);
   [[nodiscard]] bool is_banned_here(const Liar& who) const;
   [[nodiscard]] SwarmLink* find_double(const SwarmLink& link) const;

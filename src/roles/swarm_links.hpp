@@ -75,7 +75,9 @@ struct SwarmLink {
   // Giving to it.
   bool is_new = true;  // since the last review of the upload slots
   std::uint64_t taken_bytes = 0;
-  std::uint64_t taken_before = 0;  // at that review
+  std::uint64_t taken_before = 0;   // at that review
+  base::Instant offered_at{};       // when it was unchoked or, later, took something
+  base::Duration offered_before{};  // how long it was unchoked before that, and has taken nothing since
   bool awaits_lookup = false;
   bool awaits_tokens = false;
 

@@ -39,8 +39,15 @@ void SwarmUploads::on_gone(SwarmLink& link) {
 
 void SwarmUploads::choke(SwarmLink& link, bool is_choking, Instant now) {
   if (link.peer->is_choking() == is_choking) return;
+  if (is_choking) link.offered_before = offered_in_vain(link, now);
+  link.offered_at = now;
   link.peer->set_choking(is_choking, now);
   context_.links.touch(link);
+}
+
+base::Duration SwarmUploads::offered_in_vain(const SwarmLink& link, Instant now) {
+  if (link.peer->is_choking() || link.peer->is_peer_taking()) return link.offered_before;
+  return link.offered_before + (now - link.offered_at);
 }
 
 void SwarmUploads::review(Instant now) {
@@ -96,6 +103,8 @@ bool SwarmUploads::give_block(SwarmLink& link, const wire::BlockRange& range, In
   link.peer->send_block(piece, now);
   bucket_.take(range.size_bytes, now);
   link.taken_bytes += range.size_bytes;
+  link.offered_at = now;
+  link.offered_before = {};
   context_.uploaded_bytes += range.size_bytes;
   context_.tell(seam::UploadTrace{link.remote, range.size_bytes});
   context_.links.touch(link);

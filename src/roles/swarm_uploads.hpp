@@ -39,6 +39,8 @@ class SwarmUploads {
   void on_not_interested(SwarmLink& link, base::Instant now);
   void on_gone(SwarmLink& link);
   void serve(SwarmLink& link, base::Instant now);  // it asked for something, or there is room again
+  // How long it could have asked for something, all turns together, since it last did.
+  [[nodiscard]] static base::Duration offered_in_vain(const SwarmLink& link, base::Instant now);
 
   // Course clients: the first byte of the connection was read already.
   void accept_course(const seam::Accepted& accepted, std::byte first, base::Instant now);

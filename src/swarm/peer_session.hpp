@@ -179,6 +179,8 @@ class PeerSession {
   void set_choking(bool is_choking, base::Instant now);  // choking rejects (BEP 6) or drops what is queued
   [[nodiscard]] bool is_choking() const { return is_choking_; }
   [[nodiscard]] bool is_peer_interested() const { return is_peer_interested_; }
+  // It waits for blocks it asked for, or takes what is on its way.
+  [[nodiscard]] bool is_peer_taking() const { return !uploads_.empty() || unsent_bytes() > 0; }
   // The oldest request of the peer that was not answered yet: a range of the torrent, not always of a piece that we
   // have. Nothing while the peer is choked, or enough is on its way to the kernel; then PeerRequested says when to go
   // on.

@@ -13,11 +13,15 @@ wire::PeerId stranger_id(int number) {
   return id;
 }
 
-// Each from an address of its own; they stay, and neither give nor take.
-void add_strangers(SwarmWorld& world, const SharedTorrent& shared, const Host& to, int count) {
+// Each from an address of its own; they stay, and neither give nor take, though they may say that they want to.
+void add_strangers(SwarmWorld& world, const SharedTorrent& shared, const Host& to, int count,
+                   bool are_interested = false) {
   for (int i = 0; i < count; ++i) {
     Host& stranger = world.add("10.1.0." + std::to_string(i) + ":1");
-    stranger.boot(std::make_unique<Stranger>(to.listening(), hello_of(shared, stranger_id(i))));
+    base::Bytes says = hello_of(shared, stranger_id(i));
+    const base::Bytes interested = wire::encode(wire::Interested{});
+    if (are_interested) says.insert(says.end(), interested.begin(), interested.end());
+    stranger.boot(std::make_unique<Stranger>(to.listening(), std::move(says)));
   }
 }
 
@@ -63,6 +67,31 @@ TEST(SwarmHostLinks, LeavesPlacesToThoseWhoDialIt) {
 }
 
 TEST(SwarmHostLinks, WhoIsOfNoUseMakesRoomForOthersWhoDial) {
+  for (const bool are_interested : {false, true}) {
+    SwarmWorld world;
+    const SharedTorrent shared;
+    Host& seed = world.add("10.0.0.1:6000");
+    shared.give_all(seed);
+    auto giving = options_for(seed, shared);
+    giving.gives_after_done = true;
+    giving.connections_max = 5;
+    boot(seed, std::move(giving));
+    add_strangers(world, shared, seed, 5, are_interested);
+    world.run_for(1s);
+    EXPECT_EQ(seed.connections(), 4u);
+    const auto is_taken = [&](int number) {
+      Host& late = world.add("10.2.0." + std::to_string(number) + ":1");
+      late.boot(std::make_unique<Stranger>(seed.listening(), hello_of(shared, stranger_id(100 + number))));
+      world.run_for(1s);
+      return late.connections() == 1;
+    };
+    EXPECT_FALSE(is_taken(1));
+    world.run_for(60s);
+    EXPECT_TRUE(is_taken(2)) << are_interested;
+  }
+}
+
+TEST(SwarmHostLinks, WhoWaitsForWhatItAskedForKeepsItsPlace) {
   SwarmWorld world;
   const SharedTorrent shared;
   Host& seed = world.add("10.0.0.1:6000");
@@ -70,19 +99,15 @@ TEST(SwarmHostLinks, WhoIsOfNoUseMakesRoomForOthersWhoDial) {
   auto giving = options_for(seed, shared);
   giving.gives_after_done = true;
   giving.connections_max = 5;
+  giving.limit_up_bytes_per_s = 1000;  // a block in 16 s, and in more than a minute to each
   boot(seed, std::move(giving));
-  add_strangers(world, shared, seed, 5);
-  world.run_for(1s);
+  for (int i = 2; i < 6; ++i) {
+    Host& getter = world.add("10.0.0." + std::to_string(i) + ":6000");
+    boot(getter, download_from(getter, shared, {seed.listening()}));
+  }
+  world.run_for(170s);
   EXPECT_EQ(seed.connections(), 4u);
-  const auto is_taken = [&](int number) {
-    Host& late = world.add("10.2.0." + std::to_string(number) + ":1");
-    late.boot(std::make_unique<Stranger>(seed.listening(), hello_of(shared, stranger_id(100 + number))));
-    world.run_for(1s);
-    return late.connections() == 1;
-  };
-  EXPECT_FALSE(is_taken(1));
-  world.run_for(60s);
-  EXPECT_TRUE(is_taken(2));
+  EXPECT_EQ(world.dials[seed.listening()], 4);
 }
 
 TEST(SwarmHostLinks, TakesOnlySoManyConnectionsFromOneAddress) {
