@@ -6,8 +6,8 @@
 #include <cstring>
 #include <random>
 
-#include "app/host_and_port.hpp"
 #include "app/descriptors.hpp"
+#include "app/host_and_port.hpp"
 #include "app/json_events.hpp"
 #include "app/print.hpp"
 #include "app/progress.hpp"
