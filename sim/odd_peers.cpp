@@ -224,8 +224,8 @@ class OddPeer final : public seam::Machine {
   void on_extended(seam::ConnId conn, Link& link, const wire::Extended& extended) {
     if (extended.id == 0) {
       if (const auto handshake = wire::parse_extension_handshake(extended.payload)) {
-        link.exchange_id = handshake->pex_id;
-        link.metadata_id = handshake->metadata_id;
+        link.exchange_id = handshake->pex_id.value_or(0);
+        link.metadata_id = handshake->metadata_id.value_or(0);
       }
       return;
     }

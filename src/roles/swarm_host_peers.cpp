@@ -83,8 +83,13 @@ void SwarmHost::on_extensions(SwarmLink& link, const wire::ExtensionHandshake& h
     link.addresses.push_back({link.remote.address, *handshake.listen_port});
     search_.book().on_connected(link.addresses.front(), now);
   }
-  if (phase_ == Phase::getting_metadata && handshake.metadata_id != 0 && handshake.metadata_bytes) {
-    metadata_.add_peer(link.source, *handshake.metadata_bytes, now);
+  if (phase_ == Phase::getting_metadata) {
+    const bool has_metadata = handshake.metadata_id.value_or(0) != 0 && handshake.metadata_bytes;
+    if (has_metadata) {
+      metadata_.add_peer(link.source, *handshake.metadata_bytes, now);
+    } else {
+      metadata_.remove_peer(link.source, now);
+    }
     advance_metadata(now);
   }
   if (!link.is_gone() && is_pointless(link)) link.ended = "needs nothing, as we do";

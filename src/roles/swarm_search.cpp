@@ -189,7 +189,7 @@ bool SwarmSearch::is_reachable(base::Ipv4Address peer, base::Ipv4Address from) c
 // What changed since it was told last: who came, and who went.
 void SwarmSearch::tell_news(SwarmLink& link, Instant now) {
   link.tell_at = now + kExchangeEvery;
-  if (!uses_exchange() || !link.is_peer() || !link.peer->extensions() || link.peer->extensions()->pex_id == 0) return;
+  if (!uses_exchange() || !link.is_peer() || !link.peer->speaks_exchange()) return;
   wire::PexMessage news;
   std::set<Endpoint> connected;
   for (const auto& [source, other] : context_.links.all()) {

@@ -188,26 +188,26 @@ void PeerSession::send_have(base::PieceIndex piece, Instant now) {
 }
 
 void PeerSession::send_metadata_request(std::uint32_t piece, Instant now) {
-  if (has_ended_ || !is_ready_ || !extensions_ || extensions_->metadata_id == 0) return;
+  if (has_ended_ || !is_ready_ || metadata_id() == 0) return;
   if (std::ranges::find(metadata_asked_, piece) == metadata_asked_.end()) metadata_asked_.push_back(piece);
-  output_.send_extended(extensions_->metadata_id, wire::encode(wire::MetadataMessage(wire::MetadataRequest{piece})),
+  output_.send_extended(metadata_id(), wire::encode(wire::MetadataMessage(wire::MetadataRequest{piece})),
                         "metadata request", now);
 }
 
 void PeerSession::send_metadata(const wire::MetadataPiece& piece, Instant now) {
-  if (has_ended_ || !is_ready_ || !extensions_ || extensions_->metadata_id == 0) return;
-  output_.send_extended(extensions_->metadata_id, wire::encode(wire::MetadataMessage(piece)), "metadata", now);
+  if (has_ended_ || !is_ready_ || metadata_id() == 0) return;
+  output_.send_extended(metadata_id(), wire::encode(wire::MetadataMessage(piece)), "metadata", now);
 }
 
 void PeerSession::send_metadata_reject(std::uint32_t piece, Instant now) {
-  if (has_ended_ || !is_ready_ || !extensions_ || extensions_->metadata_id == 0) return;
-  output_.send_extended(extensions_->metadata_id, wire::encode(wire::MetadataMessage(wire::MetadataReject{piece})),
+  if (has_ended_ || !is_ready_ || metadata_id() == 0) return;
+  output_.send_extended(metadata_id(), wire::encode(wire::MetadataMessage(wire::MetadataReject{piece})),
                         "metadata reject", now);
 }
 
 void PeerSession::send_pex(const wire::PexMessage& message, Instant now) {
-  if (has_ended_ || !is_ready_ || !extensions_ || extensions_->pex_id == 0) return;
-  output_.send_extended(extensions_->pex_id, wire::encode(message), "exchange", now);
+  if (has_ended_ || !is_ready_ || pex_id() == 0) return;
+  output_.send_extended(pex_id(), wire::encode(message), "exchange", now);
 }
 
 void PeerSession::send_extensions(const wire::ExtensionHandshake& handshake, Instant now) {

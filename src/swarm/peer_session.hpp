@@ -201,6 +201,7 @@ class PeerSession {
   void send_extensions(const wire::ExtensionHandshake& handshake, base::Instant now);
   // The peer's, merged.
   [[nodiscard]] const std::optional<wire::ExtensionHandshake>& extensions() const { return extensions_; }
+  [[nodiscard]] bool speaks_exchange() const { return pex_id() != 0; }
 
  private:
   enum class Phase : std::uint8_t {
@@ -252,6 +253,9 @@ class PeerSession {
   void become_ready(const wire::Handshake& handshake, base::Instant now);
   void tell_held(base::Instant now);
   void send_extension_handshake(base::Instant now);
+  // The peer's; 0 when it does not speak it.
+  [[nodiscard]] std::uint8_t metadata_id() const { return extensions_ ? extensions_->metadata_id.value_or(0) : 0; }
+  [[nodiscard]] std::uint8_t pex_id() const { return extensions_ ? extensions_->pex_id.value_or(0) : 0; }
   [[nodiscard]] bool is_in_torrent(const wire::BlockRange& range) const;
   void end(PeerFailure failure, std::string detail);
   void audit() const;

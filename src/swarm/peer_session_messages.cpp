@@ -169,7 +169,7 @@ void PeerSession::on(const wire::Extended& extended, Instant now) {
     on_extensions(payload, now);
   } else if (extended.id == wire::kOurMetadataId) {
     on_metadata(payload, now);
-  } else if (extended.id == wire::kOurPexId && options_.our_extensions.pex_id != 0) {
+  } else if (extended.id == wire::kOurPexId && options_.our_extensions.pex_id.value_or(0) != 0) {
     on_exchange(payload, now);
   } else {
     output_.trace_received("extended", "id " + std::to_string(extended.id));
@@ -184,8 +184,8 @@ void PeerSession::on_extensions(base::ByteView payload, Instant now) {
   // What cannot be read costs the peer its extensions, not its pieces.
   if (has_ended_ || !handshake) return;
   if (extensions_) {
-    if (handshake->metadata_id == 0) handshake->metadata_id = extensions_->metadata_id;
-    if (handshake->pex_id == 0) handshake->pex_id = extensions_->pex_id;
+    if (!handshake->metadata_id) handshake->metadata_id = extensions_->metadata_id;
+    if (!handshake->pex_id) handshake->pex_id = extensions_->pex_id;
     if (!handshake->listen_port) handshake->listen_port = extensions_->listen_port;
     if (handshake->client.empty()) handshake->client = extensions_->client;
     if (!handshake->requests_max) handshake->requests_max = extensions_->requests_max;

@@ -26,9 +26,9 @@ std::optional<Number> find_number(const bencode::Value& dictionary, std::string_
   return static_cast<Number>(*number);
 }
 
-std::uint8_t find_extension(const bencode::Value& handshake, std::string_view name) {
+std::optional<std::uint8_t> find_extension(const bencode::Value& handshake, std::string_view name) {
   const bencode::Value* extensions = handshake.find("m");
-  return extensions == nullptr ? std::uint8_t{0} : find_number<std::uint8_t>(*extensions, name).value_or(0);
+  return extensions == nullptr ? std::nullopt : find_number<std::uint8_t>(*extensions, name);
 }
 
 ByteView find_bytes(const bencode::Value& dictionary, std::string_view key) {
@@ -60,8 +60,8 @@ Bytes encode(const ExtensionHandshake& handshake) {
   bencode::Writer writer;
   writer.begin_dictionary();
   writer.key("m").begin_dictionary();
-  if (handshake.metadata_id != 0) writer.key("ut_metadata").integer(handshake.metadata_id);
-  if (handshake.pex_id != 0) writer.key("ut_pex").integer(handshake.pex_id);
+  if (handshake.metadata_id) writer.key("ut_metadata").integer(*handshake.metadata_id);
+  if (handshake.pex_id) writer.key("ut_pex").integer(*handshake.pex_id);
   writer.end();
   if (handshake.metadata_bytes) writer.key("metadata_size").integer(*handshake.metadata_bytes);
   if (handshake.listen_port) writer.key("p").integer(*handshake.listen_port);

@@ -25,8 +25,8 @@ inline constexpr std::uint8_t kOurMetadataId = 1;
 inline constexpr std::uint8_t kOurPexId = 2;
 
 struct ExtensionHandshake {
-  std::uint8_t metadata_id = 0;                   // ut_metadata; 0: not spoken
-  std::uint8_t pex_id = 0;                        // ut_pex
+  std::optional<std::uint8_t> metadata_id;        // ut_metadata; 0: not spoken, or not any more
+  std::optional<std::uint8_t> pex_id;             // ut_pex
   std::optional<std::uint16_t> listen_port;       // p; not 0
   std::string client;                             // v: bytes of a stranger, not fit for a terminal
   std::optional<std::uint32_t> requests_max;      // reqq

@@ -259,6 +259,20 @@ TEST_F(PeerSessionMessages, MergesRepeatedExtensionHandshakes) {
   EXPECT_EQ(peer_.session.extensions(), merged);
 }
 
+TEST_F(PeerSessionMessages, SendsNothingOfAnExtensionThatThePeerHasSwitchedOff) {
+  open();
+  speak_extensions();
+  EXPECT_TRUE(peer_.session.speaks_exchange());
+  wire::ExtensionHandshake later;
+  later.pex_id = 0;
+  peer_.say(wire::Extended{0, wire::encode(later)});
+  EXPECT_FALSE(peer_.session.speaks_exchange());
+  peer_.session.send_pex({}, {});
+  peer_.session.send_metadata_request(0, {});
+  peer_.take();
+  EXPECT_EQ(peer_.sent(), "extended 33; ");
+}
+
 TEST_F(PeerSessionMessages, UsesTheIdsThatThePeerGave) {
   open();
   peer_.session.send_metadata_request(2, {});

@@ -67,6 +67,13 @@ TEST(ExtensionHandshake, LeavesOutWhatIsNotTold) {
   EXPECT_EQ(text_of(encode(ExtensionHandshake{})), "d1:mdee");
 }
 
+// BEP 10: what is not named stays as it was.
+TEST(ExtensionHandshake, TellsAnExtensionThatIsSwitchedOffFromOneThatIsNotNamed) {
+  EXPECT_EQ(parse_handshake_of("d1:md6:ut_pexi0eee"), ExtensionHandshake{.pex_id = 0});
+  EXPECT_EQ(text_of(encode(ExtensionHandshake{.pex_id = 0})), "d1:md6:ut_pexi0eee");
+  EXPECT_NE(ExtensionHandshake{.pex_id = 0}, ExtensionHandshake{});
+}
+
 TEST(ExtensionHandshake, ReadsWhatItWrote) {
   EXPECT_EQ(parse_extension_handshake(encode(full_handshake())), full_handshake());
   EXPECT_EQ(parse_extension_handshake(encode(ExtensionHandshake{})), ExtensionHandshake{});
