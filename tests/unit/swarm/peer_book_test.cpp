@@ -315,7 +315,6 @@ TEST_F(PeerBookTest, NeverDialsACoursePeerAsASeed) {
   book_.on_protocol(endpoint("10.0.0.1:1"), PeerProtocol::course);
   book_.on_seed(endpoint("10.0.0.1:1"), true);
   book_.set_seeding(true);
-  now_ += 2 * kSeedBelieved;
   add("10.0.0.1:1");
   EXPECT_EQ(next(), "");
 }
@@ -427,10 +426,8 @@ TEST(PeerBook, TakesNeitherExchangeNorLocalPeersForAPrivateTorrent) {
 }
 
 TEST_F(PeerBookTest, ForgetsEverybodyButTheBannedWhenTheTorrentTurnsOutToBePrivate) {
-  for (const PeerOrigin origin : {PeerOrigin::user, PeerOrigin::local, PeerOrigin::tracker, PeerOrigin::exchange}) {
-    book_.add(numbered(static_cast<std::uint32_t>(origin)), origin, now_);
-  }
-  EXPECT_NE(next(), "");
+  add("10.0.0.4:1", PeerOrigin::user);
+  add("10.0.0.5:1", PeerOrigin::exchange);
   book_.ban(address("10.9.9.9"));
   book_.become_private();
   EXPECT_EQ(book_.known(), 0u);
