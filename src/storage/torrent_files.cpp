@@ -20,10 +20,6 @@ using metainfo::FileEntry;
 using seam::StoreError;
 using seam::StoreErrorKind;
 
-std::span<const std::string> folders_of(const FileEntry& entry) {
-  return std::span(entry.path).first(entry.path.size() - 1);
-}
-
 bool lacks_descriptor(int error_number) {
   return error_number == EMFILE || error_number == ENFILE;
 }

@@ -51,6 +51,11 @@ void for_each_piece(const metainfo::Layout& layout, const metainfo::FileEntry& f
 inline constexpr std::string_view kIsSomethingElse =
     "is not what the share holds; move it away, or choose another place";
 
+// The names of the folders that it lies in.
+[[nodiscard]] inline std::span<const std::string> folders_of(const metainfo::FileEntry& entry) {
+  return std::span(entry.path).first(entry.path.size() - 1);
+}
+
 struct TorrentFilesOptions {
   FolderPtr folder;
   // In it: the file, or the folder that holds the files. Empty: there is none.

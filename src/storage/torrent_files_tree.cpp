@@ -16,10 +16,6 @@ namespace {
 
 using metainfo::FileEntry;
 
-std::span<const std::string> folders_of(const FileEntry& entry) {
-  return std::span(entry.path).first(entry.path.size() - 1);
-}
-
 // "../../a/b": from the folder a link lies in to what it points to, both below the same root.
 std::string relative_target(const FileEntry& link) {
   std::string target;
