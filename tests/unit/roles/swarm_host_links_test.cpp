@@ -215,9 +215,9 @@ TEST(SwarmHostLinks, HangsUpAtOnceOnACourseClientTooMany) {
     return client;
   };
   world.run_for(500ms);
-  for (int i = 0; i < 40; ++i) come(i, 50);
+  for (int i = 0; i < 100; ++i) come(i, 20);
   ASSERT_EQ(seed.connections(), 2000u);
-  EXPECT_EQ(come(40, 1).connections(), 0u);
+  EXPECT_EQ(come(100, 1).connections(), 0u);
   EXPECT_EQ(seed.connections(), 2000u);
 }
 
