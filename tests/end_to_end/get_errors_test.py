@@ -12,7 +12,7 @@ from support.course import Course, some_bytes
 from support.disks import as_nobody
 from support.events import events, wait_event
 from support.network import enter_fresh_network
-from support.processes import READY_TIMEOUT_S, wait_until
+from support.processes import READY_TIMEOUT_S
 from support.shoal import (
     DISK,
     DONE,
@@ -395,12 +395,11 @@ class Waiting(ErrorCase):
     def test_ctrl_c_and_on(self):
         sharer = self.sharer()
         what = (sharer.shared["magnet"], "--no-local")
-        process = self.get(*what, "--limit-down", "300K")
-        wait_until(lambda: (self.there / ".disk.img.shoal-part").exists(), "a piece has arrived")
+        process = self.get(*what, "--limit-down", "300K", "--json")
+        wait_event(process, "piece", status="verified")
         process.signal(signal.SIGINT)
         self.assert_exit(process, INTERRUPTED)
-        self.assertIn("run this again", process.stderr)
-        self.assertEqual(process.stdout, [])
+        self.assertIn("run this again", finished(process)["message"])
         self.assertEqual(leftovers(self.there), [".disk.img.shoal-journal", ".disk.img.shoal-part"])
         again = self.got(*what, "--json")
         held = events(again, "manifest")[0]["held"]
