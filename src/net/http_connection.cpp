@@ -18,7 +18,6 @@ namespace {
 
 namespace http = beast::http;
 
-// Never throws, but when the whole loop ends.
 constexpr std::size_t kReadBytes = 128u << 10;  // room for one read of a body
 
 // Makes OpenSSL compare the certificate with `host`.

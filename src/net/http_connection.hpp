@@ -30,7 +30,7 @@ namespace shoal::net {
 
 namespace beast = boost::beast;
 
-// What went wrong is returned beside the result.
+// What went wrong is returned beside the result; throws only when the whole loop ends.
 inline constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
 inline constexpr std::uint32_t kHttpHeadBytesMax = 16u << 10;  // of an answer

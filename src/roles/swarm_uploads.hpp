@@ -22,8 +22,9 @@
 
 namespace shoal::roles {
 
-// Course clients of one address, where many may be behind a router. Not of 127.x.
-inline constexpr std::uint32_t kCoursePerAddressMax = 20;
+// Connections of course clients from one address: some open one for each chunk, and many may be behind a router. Not
+// from 127.x.
+inline constexpr std::uint32_t kCoursePerAddressMax = 500;
 
 class SwarmUploads {
  public:

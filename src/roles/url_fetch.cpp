@@ -5,7 +5,6 @@
 #include "wire/http.hpp"
 
 namespace shoal::roles {
-namespace {}  // namespace
 
 void UrlFetch::start(base::Instant) {
   actions_.push_back(fetch_);

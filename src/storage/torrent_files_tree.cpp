@@ -32,6 +32,7 @@ StoreResult<void> TorrentFiles::trim(std::uint32_t file) {
   if (::ftruncate((*handle)->get(), static_cast<off_t>(size_bytes)) != 0) {
     return std::unexpected(error_at(file, errno, "cut"));
   }
+  know(file, size_bytes);
   return {};
 }
 

@@ -66,10 +66,11 @@ std::expected<const Share*, std::string> ShareList::add(base::ByteView torrent_f
   return shares_.back().get();
 }
 
-// With its name and its place among the others.
+// With its name and its place among the others. Who has no web seed to name takes none away from who has.
 std::expected<const Share*, std::string> ShareList::replace(const Share& known, metainfo::Torrent torrent,
                                                             base::ByteView torrent_file) {
-  if (std::ranges::equal(*known.torrent_file, torrent_file)) return &known;
+  const bool would_lose_seeds = torrent.web_seeds.empty() && !known.torrent.web_seeds.empty();
+  if (would_lose_seeds || std::ranges::equal(*known.torrent_file, torrent_file)) return &known;
   const std::uint64_t bytes_of_others = bytes_ - known.torrent_file->size();
   if (bytes_of_others + torrent_file.size() > kShareBytesMax) return std::unexpected(kNoRoom);
   Share& share = **std::ranges::find(shares_, &known, [](const auto& one) { return one.get(); });

@@ -3,7 +3,7 @@
 // Always holds: at most kSharesMax shares and kShareBytesMax in all; whether one makes room for the next its owner
 // says; a name is that of the torrent, a second share of the same name and another content gets " (2)", which stays its
 // name; publishing the same again changes nothing, and the same content with other trackers or web seeds puts these in
-// the place of the old ones.
+// the place of the old ones, unless it has no web seeds and the old has.
 #pragma once
 
 #include <cstdint>

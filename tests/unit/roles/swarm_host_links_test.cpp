@@ -134,12 +134,12 @@ TEST(SwarmHostLinks, TakesOnlySoManyCourseClientsFromOneAddress) {
     Host& seed = world.add(std::string(address) + ":6000");
     boot_seed(seed, shared);
     Host& stranger = world.add(std::string(address) + ":100");
-    stranger.boot(std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info(), 40));
+    stranger.boot(std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info(), 600));
     world.run_for(1s);
     return seed.connections();
   };
-  EXPECT_EQ(connections_from("10.0.0.1"), 20u);
-  EXPECT_EQ(connections_from("127.0.0.1"), 40u) << "everybody here has this one";
+  EXPECT_EQ(connections_from("10.0.0.1"), 500u);
+  EXPECT_EQ(connections_from("127.0.0.1"), 600u) << "everybody here has this one";
 }
 
 TEST(SwarmHostLinks, TakesNoMoreCourseClientsThanItMay) {
@@ -215,9 +215,9 @@ TEST(SwarmHostLinks, HangsUpAtOnceOnACourseClientTooMany) {
     return client;
   };
   world.run_for(500ms);
-  for (int i = 0; i < 100; ++i) come(i, 20);
+  for (int i = 0; i < 40; ++i) come(i, 50);
   ASSERT_EQ(seed.connections(), 2000u);
-  EXPECT_EQ(come(100, 1).connections(), 0u);
+  EXPECT_EQ(come(40, 1).connections(), 0u);
   EXPECT_EQ(seed.connections(), 2000u);
 }
 

@@ -52,6 +52,15 @@ TEST(ShareList, TheSameContentWithOtherTrackersAndWebSeedsTakesThePlaceOfTheOld)
   EXPECT_EQ(shares.newest()->name, "newest");
 }
 
+TEST(ShareList, WhoHasNoWebSeedTakesNoneAwayFromWhoHas) {
+  ShareList shares;
+  metainfo::Torrent torrent = make_torrent("disk.img");
+  torrent.web_seeds = {"http://web.example/disk.img"};
+  ASSERT_TRUE(shares.publish(metainfo::encode_torrent(torrent)));
+  ASSERT_TRUE(shares.publish(torrent_file("disk.img")));
+  EXPECT_EQ(shares.find("disk.img")->torrent.web_seeds, torrent.web_seeds);
+}
+
 TEST(ShareList, WhatTakesThePlaceOfTheOldNeedsRoomToo) {
   constexpr std::size_t kPart = kShareBytesMax / 4;
   ShareList shares;
