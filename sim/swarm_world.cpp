@@ -33,7 +33,7 @@ constexpr const char* kHostileTracker = "http://10.0.0.2:8000/announce";
 constexpr const char* kWebSeed = "http://10.0.0.3/shared";
 // What each liar may spoil of one host in one life: some pieces, and what is under way when it is found out.
 constexpr std::uint32_t kSpoiledMax = 16;
-constexpr std::uint32_t kUnderWayBytes = 1u << 20;
+constexpr std::size_t kUnderWayBytes = 1u << 20;
 
 // One host of the swarm through all its lives.
 struct Member {
@@ -114,9 +114,15 @@ class SwarmWorld {
     const auto liars = static_cast<std::uint32_t>(plan_.liars());
     if (liars == 0) return fail("a piece was wrong and nobody lies");
     result_.wrong_pieces_worst = std::max(result_.wrong_pieces_worst, (member.wrong_pieces + liars - 1) / liars);
-    const std::uint32_t under_way = kUnderWayBytes / plan_.torrent.manifest.layout->piece_bytes;
+    const std::size_t under_way = under_way_bytes_max(*member.plan) / plan_.torrent.manifest.layout->piece_bytes;
     if (member.wrong_pieces > liars * (kSpoiledMax + under_way))
       fail(member.plan->endpoint.to_string() + " is lied to for ever");
+  }
+
+  // Who has a slow disk may learn of a lie only when all its buffers are full of what came with it.
+  static std::size_t under_way_bytes_max(const SwarmHostPlan& plan) {
+    const bool is_disk_slow = plan.disk_bytes_per_s < SwarmHostPlan{}.disk_bytes_per_s;
+    return is_disk_slow ? std::max(kUnderWayBytes, plan.buffers_max * kBufferBytes) : kUnderWayBytes;
   }
 
   void note_source(const seam::SourceTrace& trace) {

@@ -40,6 +40,19 @@ TEST(SwarmWorld, LiarsAreMetAndFaultsComeInTheMiddle) {
   EXPECT_GT(met.tracker_kills_felt, 0u) << "from seed " << first;
 }
 
+// All buffers may be full of a liar's bytes before the first of them is checked: that is not a host without defence.
+TEST(SwarmWorld, AllowsForWhatASlowDiskHasNotCheckedYet) {
+  const std::uint64_t first = fresh_seed();
+  for (std::uint64_t seed = first; seed < first + 20; ++seed) {
+    SwarmPlan plan = draw_swarm_plan(seed);
+    plan.web_seed = {.kind = WebSeedKind::lies, .bytes_per_s = 1e7};
+    plan.hosts[1].holds.assign(plan.pieces.size(), false);
+    plan.hosts[1].link.down_bytes_per_s = 2e7;
+    plan.hosts[1].disk_bytes_per_s = 5e5;
+    ASSERT_EQ(run_swarm_world(plan, {}).failure, "") << plan.describe() << "seed " << seed;
+  }
+}
+
 TEST(SwarmWorld, NoticesStoresThatAcceptUnverifiedPieces) {
   const SwarmRunOptions broken{.broken_rule = BrokenRule::accepts_unverified_pieces, .log = nullptr};
   const std::uint64_t first = fresh_seed();
