@@ -120,9 +120,6 @@ ExitCode run_split(const SplitCommand& command) {
   if (const auto known = check_peers(folder, command.peers); !known) {
     return fail(command.common, ExitCode::usage, known.error());
   }
-  if (const auto provided = provide_peers(folder, command.peers); !provided) {
-    return fail(command.common, ExitCode::disk, provided.error());
-  }
   const std::size_t peers = command.peers.size();
   const auto split = storage::split_file({.file = command.file,
                                           .directory = folder.root,
@@ -139,6 +136,9 @@ ExitCode run_split(const SplitCommand& command) {
                              course::smallest_chunk_size(split.error().file_bytes));
     }
     return fail(command.common, exit_code_of(split.error().kind), message);
+  }
+  if (const auto provided = provide_peers(folder, command.peers); !provided) {
+    return fail(command.common, ExitCode::disk, provided.error());
   }
   course::FileConfig config{.filename = name, .chunks = split->chunks, .owners = {}};
   for (const std::vector<std::size_t>& owners : split->owners) {

@@ -243,6 +243,11 @@ class Options(ConfigCase):
         self.assert_told(("split", "/dev/null"), "/dev/null")
         self.assert_told(("split", self.root), str(self.root))
 
+    def test_split_of_nothing_leaves_nothing(self):
+        before = sorted(self.root.iterdir())
+        self.assert_told(("split", self.root / "nothing"), "nothing")
+        self.assertEqual(sorted(self.root.iterdir()), before)
+
 
 if __name__ == "__main__":
     unittest.main()
