@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "app/config_files.hpp"
-#include "app/json_events.hpp"
 #include "app/print.hpp"
 
 namespace shoal::app {
@@ -18,7 +17,8 @@ Audience::Audience(AudienceOptions options)
                  .is_swarm = options_.is_swarm,
                  .is_sharing = options_.is_sharing,
                  .piece_word = options_.piece_word}),
-      diagram_(options_.self_name) {}
+      diagram_(options_.self_name),
+      json_(options_.common.has_run()) {}
 
 void Audience::name_peer(const base::Endpoint& endpoint, const std::string& name) {
   progress_.name_source(endpoint, name);
@@ -29,7 +29,7 @@ void Audience::on_trace(const seam::Trace& trace, base::Instant now) {
   now_ = now;
   if (!options_.sequence_diagram.empty()) diagram_.on_trace(trace);
   if (options_.common.is_json) {
-    if (const auto line = json_of(trace, now)) print_result(*line);
+    if (const auto line = json_.describe(trace, now)) print_result(*line);
   } else if (!options_.common.is_quiet) {
     progress_.on_trace(trace, now);
   }
@@ -43,7 +43,9 @@ void Audience::on_tick(base::Instant now) {
 ExitCode Audience::on_finish(const seam::Finish& finish) {
   const ExitCode code = exit_code_of(finish.result);
   if (options_.common.is_json) {
-    print_result(json_of(finish, now_));
+    seam::Finish told = finish;
+    if (!options_.prints_path) told.path.clear();
+    print_result(json_.describe(told, now_));
   } else {
     if (!options_.common.is_quiet) progress_.on_finish(finish, now_);
     if (code != ExitCode::done) {

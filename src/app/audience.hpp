@@ -7,6 +7,7 @@
 
 #include "app/cli.hpp"
 #include "app/exit_code.hpp"
+#include "app/json_events.hpp"
 #include "app/progress.hpp"
 #include "app/sequence_diagram.hpp"
 #include "base/endpoint.hpp"
@@ -39,6 +40,7 @@ class Audience {
   AudienceOptions options_;
   Progress progress_;
   SequenceDiagram diagram_;
+  JsonEvents json_;
   base::Instant now_{};
 };
 

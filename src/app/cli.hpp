@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include "app/config_files.hpp"
 #include "app/exit_code.hpp"
+#include "base/time.hpp"
 
 namespace shoal::app {
 
@@ -21,8 +23,10 @@ struct CommonOptions {
   bool is_json = false;
   bool is_quiet = false;
   bool is_verbose = false;
+  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();  // the program
 
   [[nodiscard]] CourseFolder folder() const { return {directory}; }
+  [[nodiscard]] base::Duration has_run() const { return std::chrono::steady_clock::now() - begun; }
 };
 
 // What the chosen subcommand does; main() runs it after parsing.

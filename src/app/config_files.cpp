@@ -65,6 +65,15 @@ Read<std::string> read_configuration(const std::filesystem::path& path) {
 
 }  // namespace
 
+Read<std::string> read_token(const std::string& path) {
+  if (path.empty()) return std::string();
+  auto text = read_text(path);
+  if (!text) return text;
+  text->erase(text->find_last_not_of(" \t\r\n") + 1);
+  if (text->empty()) return std::unexpected(fmt::format("--token-file {}: the file is empty", path));
+  return text;
+}
+
 Read<void> write_text(const std::filesystem::path& path, const std::string& text) {
   std::error_code ignored;
   std::filesystem::create_directories(path.parent_path(), ignored);

@@ -26,6 +26,8 @@ struct CourseFolder {
 };
 
 [[nodiscard]] Read<std::string> read_text(const std::filesystem::path& path);
+// What --token-file names, without white space at its end; nothing when it names none.
+[[nodiscard]] Read<std::string> read_token(const std::string& path);
 // Written beside and renamed, so that a reader never sees half of it.
 [[nodiscard]] Read<void> write_text(const std::filesystem::path& path, const std::string& text);
 

@@ -25,69 +25,81 @@ constexpr std::array<std::string_view, 4> kSourceStates{"connecting", "ready", "
 constexpr std::array<std::string_view, 5> kPieceEvents{"requested", "verified", "refused", "mismatched", "dropped"};
 constexpr std::array<std::string_view, 3> kNoteLevels{"debug", "info", "warning"};
 
-std::optional<object> describe(const seam::TrackerTrace& trace, base::Instant now) {
-  object line = event(word(trace.what, kTrackerEvents), now);
-  line["tracker"] = trace.tracker.to_string();
-  line["name"] = to_utf8(trace.name);
-  line["reason"] = to_utf8(trace.reason);
-  return line;
-}
+// Describes traces; what stands for a web seed is told as its URL.
+class Describer {
+ public:
+  Describer(const std::map<base::Endpoint, std::string>& web_seeds, base::Instant now)
+      : web_seeds_(web_seeds), now_(now) {}
 
-std::optional<object> describe(const seam::ManifestTrace& trace, base::Instant now) {
-  object line = event("manifest", now);
-  line["file"] = to_utf8(trace.name);
-  line["pieces"] = trace.piece_count;
-  line["held"] = trace.pieces_held;
-  return line;
-}
+  std::optional<object> operator()(const seam::TrackerTrace& trace) const {
+    object line = event(word(trace.what, kTrackerEvents), now_);
+    line["tracker"] = trace.tracker.to_string();
+    line["name"] = to_utf8(trace.name);
+    line["reason"] = to_utf8(trace.reason);
+    return line;
+  }
 
-std::optional<object> describe(const seam::SourceTrace& trace, base::Instant now) {
-  object line = event("source", now);
-  line["source"] = trace.source.to_string();
-  line["status"] = word(trace.status, kSourceStates);
-  if (!trace.reason.empty()) line["reason"] = to_utf8(trace.reason);
-  return line;
-}
+  std::optional<object> operator()(const seam::ManifestTrace& trace) const {
+    object line = event("manifest", now_);
+    line["file"] = to_utf8(trace.name);
+    line["pieces"] = trace.piece_count;
+    line["held"] = trace.pieces_held;
+    return line;
+  }
 
-std::optional<object> describe(const seam::PieceTrace& trace, base::Instant now) {
-  if (trace.what == seam::PieceTrace::What::requested) return std::nullopt;
-  object line = event("piece", now);
-  line["status"] = word(trace.what, kPieceEvents);
-  line["piece"] = trace.piece.value;
-  line["source"] = trace.source.to_string();
-  line["bytes"] = trace.bytes;
-  return line;
-}
+  std::optional<object> operator()(const seam::SourceTrace& trace) const {
+    object line = event("source", now_);
+    line["source"] = name_of(trace.source);
+    line["status"] = word(trace.status, kSourceStates);
+    if (!trace.reason.empty()) line["reason"] = to_utf8(trace.reason);
+    return line;
+  }
 
-std::optional<object> describe(const seam::NoteTrace& trace, base::Instant now) {
-  if (trace.level == seam::NoteTrace::Level::debug) return std::nullopt;
-  object line = event("note", now);
-  line["level"] = word(trace.level, kNoteLevels);
-  line["text"] = to_utf8(trace.text);
-  return line;
-}
+  std::optional<object> operator()(const seam::PieceTrace& trace) const {
+    if (trace.what == seam::PieceTrace::What::requested) return std::nullopt;
+    object line = event("piece", now_);
+    line["status"] = word(trace.what, kPieceEvents);
+    line["piece"] = trace.piece.value;
+    line["source"] = name_of(trace.source);
+    line["bytes"] = trace.bytes;
+    return line;
+  }
 
-std::optional<object> describe(const seam::MessageTrace&, base::Instant) {
-  return std::nullopt;
-}
-std::optional<object> describe(const seam::PayloadTrace&, base::Instant) {
-  return std::nullopt;
-}
-std::optional<object> describe(const seam::UploadTrace&, base::Instant) {
-  return std::nullopt;
-}
+  std::optional<object> operator()(const seam::NoteTrace& trace) const {
+    if (trace.level == seam::NoteTrace::Level::debug) return std::nullopt;
+    object line = event("note", now_);
+    line["level"] = word(trace.level, kNoteLevels);
+    line["text"] = to_utf8(trace.text);
+    return line;
+  }
+
+  std::optional<object> operator()(const seam::MessageTrace&) const { return std::nullopt; }
+  std::optional<object> operator()(const seam::PayloadTrace&) const { return std::nullopt; }
+  std::optional<object> operator()(const seam::UploadTrace&) const { return std::nullopt; }
+
+ private:
+  [[nodiscard]] std::string name_of(const base::Endpoint& source) const {
+    const auto web_seed = web_seeds_.find(source);
+    return web_seed != web_seeds_.end() ? to_utf8(web_seed->second) : source.to_string();
+  }
+
+  const std::map<base::Endpoint, std::string>& web_seeds_;
+  const base::Instant now_;
+};
 
 }  // namespace
 
-std::optional<std::string> json_of(const seam::Trace& trace, base::Instant now) {
-  const std::optional<object> line = std::visit([now](const auto& concrete) { return describe(concrete, now); }, trace);
+std::optional<std::string> JsonEvents::describe(const seam::Trace& trace, base::Instant now) {
+  const auto* source = std::get_if<seam::SourceTrace>(&trace);
+  if (source != nullptr && !source->url.empty()) web_seeds_[source->source] = source->url;
+  const std::optional<object> line = std::visit(Describer(web_seeds_, now + begun_after_), trace);
   if (!line) return std::nullopt;
   return boost::json::serialize(*line);
 }
 
-std::string json_of(const seam::Finish& finish, base::Instant now) {
+std::string JsonEvents::describe(const seam::Finish& finish, base::Instant now) const {
   const ExitCode code = exit_code_of(finish.result);
-  object line = event("finished", now);
+  object line = event("finished", now + begun_after_);
   line["result"] = name_of(code);
   line["exit_code"] = static_cast<int>(code);
   if (!finish.path.empty()) line["path"] = to_utf8(finish.path);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
+#include "base/endpoint.hpp"
 #include "base/time.hpp"
 #include "base/utf8.hpp"
 #include "seam/actions.hpp"
@@ -12,9 +14,21 @@
 
 namespace shoal::app {
 
-// Nothing for traces that are only of use inside (single messages, single reads).
-[[nodiscard]] std::optional<std::string> json_of(const seam::Trace& trace, base::Instant now);
-[[nodiscard]] std::string json_of(const seam::Finish& finish, base::Instant now);
+// The events of one machine, as its runner gives them.
+class JsonEvents {
+ public:
+  // `begun_after`: how long the program had run when the machine began, for events count from the program's begin.
+  explicit JsonEvents(base::Duration begun_after) : begun_after_(begun_after) {}
+
+  // Nothing for traces that are only of use inside (single messages, single reads).
+  [[nodiscard]] std::optional<std::string> describe(const seam::Trace& trace, base::Instant now);
+  [[nodiscard]] std::string describe(const seam::Finish& finish, base::Instant now) const;
+
+ private:
+  const base::Duration begun_after_;
+  std::map<base::Endpoint, std::string> web_seeds_;  // their URLs
+};
+
 [[nodiscard]] std::string json_of_error(const std::string& message, int exit_code);
 // What split, merge and check made or found.
 [[nodiscard]] std::string json_of_result(std::string_view what, std::string_view path, std::uint64_t bytes,

@@ -49,6 +49,14 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
+std::string quote_for_shell(std::string_view text) {
+  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos) return std::string(text);
+  std::string quoted = "'";
+  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return quoted + "'";
+}
+
 std::string describe_bytes(double bytes) {
   static constexpr std::array<std::string_view, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
   std::size_t unit = 0;
@@ -116,6 +124,7 @@ void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
   Source& source = sources_[trace.source];
   source.status = trace.status;
   source.reason = printable(trace.reason);
+  if (!trace.url.empty()) names_[trace.source] = printable(trace.url);
   const bool is_ended =
       trace.status == seam::SourceStatus::gone || trace.status == seam::SourceStatus::waiting_to_retry;
   if (is_ended && (!options_.is_swarm || options_.is_verbose)) {

@@ -8,9 +8,9 @@
 namespace shoal::app {
 namespace {
 
-void log_trace(const CommonOptions& common, const seam::Trace& trace, base::Instant now) {
+void log_trace(const CommonOptions& common, JsonEvents& json, const seam::Trace& trace, base::Instant now) {
   if (common.is_json) {
-    if (const auto line = json_of(trace, now)) print_result(*line);
+    if (const auto line = json.describe(trace, now)) print_result(*line);
     return;
   }
   if (const auto* message = std::get_if<seam::MessageTrace>(&trace)) {
@@ -45,10 +45,11 @@ std::string describe_listen_failure(const std::string& what, const net::NetFailu
 ExitCode serve(const CommonOptions& common, const ServeOptions& options,
                const std::function<std::unique_ptr<seam::Machine>(base::Endpoint listening)>& make) {
   set_up_log(common);
+  JsonEvents json(common.has_run());
   net::Runner runner(
       {.library = options.library,
        .state_folder = options.state_folder,
-       .on_trace = [&common](const seam::Trace& trace, base::Instant now) { log_trace(common, trace, now); },
+       .on_trace = [&](const seam::Trace& trace, base::Instant now) { log_trace(common, json, trace, now); },
        .stops_on_signals = true});
   const auto listening = runner.listen_tcp(options.listen);
   if (!listening) return cannot_listen(common, options, listening.error());

@@ -40,6 +40,7 @@ struct ShareOptions {
   std::string data;
   std::string piece_size;
   std::string token_file;
+  std::string token;  // what is in it
   std::string seed_for;
   std::optional<double> ratio;
   bool is_private = false;
@@ -154,14 +155,7 @@ std::optional<PublishOptions> make_publish_options(const ShareOptions& options, 
     code = fail(common, ExitCode::usage, search.error());
     return std::nullopt;
   }
-  if (!options.token_file.empty()) {
-    const auto token = read_text(options.token_file);
-    if (!token) {
-      code = fail(common, ExitCode::usage, token.error());
-      return std::nullopt;
-    }
-    search->token = token->substr(0, token->find_last_not_of(" \t\r\n") + 1);
-  }
+  search->token = options.token;
   search->goal = roles::ShareSearchOptions::Goal::publish;
   search->name = offer.torrent.manifest.name;
   search->torrent = metainfo::encode_torrent(offer.torrent);
@@ -247,7 +241,10 @@ void say_what_is_offered(const ShareOptions& options, const Offer& offer, const 
     print_text(stderr, fmt::format("{}: {}, {} pieces; this host gives it on port {}{}.\n", name,
                                    describe_bytes(static_cast<double>(manifest.layout->total_bytes)),
                                    manifest.piece_count(), listening.port, role));
-    if (publication.tracker) print_text(stderr, "Others on this network:    shoal get\n");
+    // With its name, for others may share something, too.
+    if (publication.tracker) {
+      print_text(stderr, fmt::format("Others on this network:    shoal get {}\n", quote_for_shell(name)));
+    }
     print_text(stderr, "Any BitTorrent program:    the magnet link below\nCtrl-C ends it.\n");
   }
   print_result(magnet);
@@ -297,10 +294,13 @@ ExitCode give(const ShareOptions& options, const Offer& offer, roles::SwarmHostO
   return audience.on_finish(finish);
 }
 
-ExitCode run_share(const ShareOptions& options) {
+ExitCode run_share(ShareOptions options) {
   const CommonOptions& common = options.swarm.common;
   // What is wrong with the options is told before anything is hashed; when that is done the network may be another.
   if (const auto tried = make_giver_options(options); !tried) return fail(common, ExitCode::usage, tried.error());
+  auto token = read_token(options.token_file);
+  if (!token) return fail(common, ExitCode::usage, token.error());
+  options.token = std::move(*token);
   ExitCode code = ExitCode::done;
   const bool is_torrent = !options.data.empty();
   auto offer = is_torrent ? offer_torrent(options, code) : offer_path(options, code);

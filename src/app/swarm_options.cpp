@@ -182,11 +182,12 @@ Read<roles::ShareSearchOptions> make_search_options(const SwarmOptions& options,
 seam::Finish run_search(const SwarmOptions& options, roles::ShareSearch& search) {
   const bool is_told = options.common.is_verbose && !options.common.is_quiet;
   Progress progress({.is_terminal = false, .is_verbose = options.common.is_verbose});
+  JsonEvents json(options.common.has_run());
   net::Runner runner({.pool_threads = 1,
                       .on_trace =
                           [&](const seam::Trace& trace, base::Instant now) {
                             if (options.common.is_json) {
-                              if (const auto line = json_of(trace, now)) print_result(*line);
+                              if (const auto line = json.describe(trace, now)) print_result(*line);
                             } else if (is_told) {
                               progress.on_trace(trace, now);
                             }

@@ -48,15 +48,6 @@ std::optional<std::filesystem::path> usual_state_folder(base::Endpoint address) 
   return base / "shoal" / fmt::format("tracker-{}{}", where, address.port);
 }
 
-Read<std::string> read_token(const std::string& path) {
-  if (path.empty()) return std::string();
-  auto text = read_text(path);
-  if (!text) return text;
-  text->erase(text->find_last_not_of(" \t\r\n") + 1);
-  if (text->empty()) return std::unexpected(fmt::format("--token-file {}: the file is empty", path));
-  return text;
-}
-
 Read<base::Bytes> read_saved(const std::optional<std::filesystem::path>& state, const char* name) {
   if (!state) return base::Bytes();
   auto saved = net::read_state(*state, name);

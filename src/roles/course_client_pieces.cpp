@@ -142,7 +142,7 @@ void CourseDownload::abandon_write(Source& source) {
 }
 
 void CourseDownload::tell_source(const Source& source, seam::SourceStatus status, std::string reason) {
-  actions_.push_back(seam::Tell{seam::SourceTrace{source.record.endpoint, status, std::move(reason)}});
+  actions_.push_back(seam::Tell{seam::SourceTrace{source.record.endpoint, status, std::move(reason), {}}});
 }
 
 void CourseDownload::tell_piece(What what, PieceIndex piece, const Source& source, std::uint64_t bytes) {

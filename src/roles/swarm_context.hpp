@@ -38,7 +38,7 @@ struct SwarmContext {
   void tell(seam::Trace trace) { actions.emplace_back(seam::Tell{std::move(trace)}); }
   void note(seam::NoteTrace::Level level, std::string text) { tell(seam::NoteTrace{level, std::move(text)}); }
   void tell_source(base::Endpoint source, seam::SourceStatus status, std::string reason = "") {
-    tell(seam::SourceTrace{source, status, std::move(reason)});
+    tell(seam::SourceTrace{source, status, std::move(reason), {}});
   }
 };
 

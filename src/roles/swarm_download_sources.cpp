@@ -110,7 +110,7 @@ void SwarmDownload::add_web_seeds(const std::vector<std::string>& urls) {
                 context_.buffers)};
     picker_.add_source(web.source, swarm::SourceKind::blocks);
     picker_.on_has_set(web.source, base::Bitfield(manifest_.piece_count(), true));
-    context_.tell_source(web.named, seam::SourceStatus::ready, url);
+    context_.tell(seam::SourceTrace{web.named, seam::SourceStatus::ready, {}, url});
     web_.push_back(std::move(web));
   }
 }
@@ -143,7 +143,7 @@ void SwarmDownload::end_web(Web& web, const std::string& reason) {
   context_.collect(web.seed->take_actions());
   picker_.remove_source(web.source);
   asks_everybody_ = true;
-  context_.tell_source(web.named, seam::SourceStatus::gone, web.url + ": " + reason);
+  context_.tell(seam::SourceTrace{web.named, seam::SourceStatus::gone, reason, web.url});
   context_.note(seam::NoteTrace::Level::warning, web.url + " is not asked any more: " + reason);
 }
 

@@ -46,6 +46,7 @@ struct SourceTrace {
   base::Endpoint source;
   SourceStatus status = SourceStatus::connecting;
   std::string reason;  // for waiting_to_retry and gone: what happened, in words for a user
+  std::string url;     // of a web seed, whose `source` is no address but stands for it in other traces
 };
 
 // A piece changed hands. `bytes` is its size when known.

@@ -312,7 +312,8 @@ class Publishing(TrackerCase):
         self.assertEqual(list(self.shares(tracker)), ["disk.img"])
 
     def test_a_token_file_has_to_be_there(self):
-        for verb in (("tracker",), ("share", self.disk)):
+        # Said before anything is looked at, for hashing may take minutes.
+        for verb in (("tracker",), ("share", self.here / "missing.img")):
             process = self.verb(*verb, "--token-file", "nowhere")
             self.assert_exit(process, USAGE)
             self.assertIn("nowhere", process.stderr)

@@ -244,6 +244,7 @@ class Places(OneFile):
         told = [json.loads(line) for line in process.stderr.splitlines()]
         self.assertIn("manifest", [event["event"] for event in told])
         self.assertEqual(told[-1]["event"], "finished")
+        self.assertNotIn("path", told[-1])  # what is there no longer
 
     def test_standard_output_leaves_nothing_behind_whatever_happens(self):
         temporary = self.root / "temporary"
@@ -403,6 +404,8 @@ class Told(OneFile):
         for name in ("tracker_found", "manifest", "source", "piece", "finished"):
             self.assertIn(name, names)
         self.assertEqual(names[-1], "finished")
+        times = [event["seconds"] for event in told]
+        self.assertEqual(times, sorted(times))
         end = {"event": "finished", "result": "done", "exit_code": 0, "path": "./disk.img", "message": "got disk.img"}
         self.assertEqual(told[-1], end | {"seconds": told[-1]["seconds"]})
         self.assertEqual(process.stderr, "")
@@ -420,12 +423,16 @@ class Told(OneFile):
                 self.assertNotIn(word, line)
         self.assertRegex(process.stderr, r"disk\.img: 1\.0 MiB in \d+\.\d\d s \(.*/s\) from 1 peer\n")
 
+    def test_a_sharer_names_what_a_shell_would_not_take_as_one_word(self):
+        sharer = self.verb("share", self.write("it's a disk.img", b"x"))
+        wait_until(lambda: "shoal get 'it'\\''s a disk.img'\n" in sharer.stderr, "it says how others get it")
+
     def test_what_a_sharer_says(self):
         sharer = self.verb("share", self.write("other.img", b"x"))
         link = sharer.wait_matching(lambda line: line.startswith("magnet:?xt=urn:btih:"), "magnet link")
         self.assertEqual(urllib.parse.parse_qs(link.partition("?")[2])["dn"], ["other.img"])
         wait_until(lambda: "Ctrl-C ends it" in sharer.stderr, "it says how it ends")
-        self.assertIn("shoal get", sharer.stderr)
+        self.assertIn("shoal get other.img\n", sharer.stderr)
         self.got("other.img")
         wait_until(lambda: "127.0.0.1 has everything now" in sharer.stderr, "it says who has got it")
         sharer.signal(signal.SIGINT)
