@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "support/rounds.hpp"
+
 namespace shoal::sim {
 namespace {
 
@@ -18,7 +20,7 @@ TEST(SpeedWorld, ComputesTheBoundOfTheCoursesThirds) {
 
 // Virtual time, so this is a property of the choices made and not of this machine.
 TEST(SpeedWorld, FinishesNearTheBoundForRandomOwnerships) {
-  const SpeedSummary summary = measure_speed(std::random_device{}(), 100);
+  const SpeedSummary summary = measure_speed(std::random_device{}(), rounds_of(100));
   EXPECT_LE(summary.median, 1.02) << "worst seed " << summary.worst_seed;
   EXPECT_LE(summary.worst, 1.10) << "worst seed " << summary.worst_seed;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "support/rounds.hpp"
 #include "tests/unit/swarm/fluid_swarm.hpp"
 
 namespace shoal::swarm::test {
@@ -86,7 +87,7 @@ template <typename Disturb>
 Measured measure(std::uint64_t seed, int runs, Disturb disturb) {
   base::Rng rng(seed);
   Measured measured;
-  while (static_cast<int>(measured.ratios.values.size()) < runs) {
+  while (static_cast<int>(measured.ratios.values.size()) < rounds_of(runs)) {
     Swarm swarm = draw_swarm(rng, 100 + rng.below(901));
     disturb(swarm, rng, least_time_s(swarm.sources, swarm.pieces, kPieceBytes));
     const double least_s = least_time_s(swarm.sources, swarm.pieces, kPieceBytes);
@@ -164,7 +165,7 @@ TEST(DownloadSpeed, LosesLittleWhenASourceFallsSilent) {
 TEST(DownloadSpeed, ComesNearTheLeastPossibleTimeForAFewWholePieces) {
   base::Rng rng(20265);
   Distribution ratios;
-  for (int run = 0; run < 300; ++run) {
+  for (int run = 0; run < rounds_of(300); ++run) {
     const Swarm swarm = draw_swarm(rng, 10 + rng.below(90));
     const FluidResult result = FluidSwarm(std::vector<double>(swarm.pieces, kPieceBytes), swarm.sources).run();
     EXPECT_EQ(result.state, DownloadState::done);

@@ -6,6 +6,7 @@
 
 #include "base/rng.hpp"
 #include "peer_session_driver.hpp"
+#include "support/rounds.hpp"
 
 namespace shoal::swarm {
 namespace {
@@ -215,7 +216,7 @@ class Conversation {
   bool is_other_greeted_ = false;
 };
 
-constexpr std::size_t kConversations = 8;
+constexpr std::size_t kConversations = rounds_of(10);
 
 void play_some(bool has_fast) {
   std::size_t arrived_blocks = 0;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "support/rounds.hpp"
+
 namespace shoal::swarm::test {
 
 using base::PieceIndex;
@@ -408,7 +410,7 @@ INSTANTIATE_TEST_SUITE_P(
                     SwarmOptions{.piece_count = 1, .piece_blocks = 3, .last_piece_bytes = 1, .honest = 2}));
 
 TEST(PickerSwarms, WhoLiesNowAndThenIsConvictedAndNobodyElse) {
-  constexpr std::uint32_t swarms = 20;
+  constexpr std::uint32_t swarms = rounds_of(20);
   constexpr std::uint32_t liars = 3;
   std::uint32_t convicted = 0;
   for (std::uint64_t seed = 0; seed < swarms; ++seed) {
@@ -428,7 +430,7 @@ TEST(PickerSwarms, WhoLiesNowAndThenIsConvictedAndNobodyElse) {
 
 // Such a one can never be convicted: nothing it gives alone is wrong.
 TEST(PickerSwarms, WhoLiesOnlyInCompanySpoilsFewPieces) {
-  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds_of(10); ++seed) {
     PickerSwarm swarm({.seed = seed,
                        .piece_count = 1000,
                        .piece_blocks = 40,
