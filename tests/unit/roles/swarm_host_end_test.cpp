@@ -57,11 +57,7 @@ TEST(SwarmHostEnd, AStopKeepsWhatHasArrived) {
   const SharedTorrent shared({.total_bytes = 4'000'000});
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 500'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 500'000; });
   boot(getter, download_from(getter, shared, {seed.listening()}));
   world.run_for(3s);
   const base::Instant stopped = world.now();

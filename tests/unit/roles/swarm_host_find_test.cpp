@@ -107,11 +107,7 @@ TEST(SwarmHostFind, TellsTrackersWhatItHasWhileItIsGettingIt) {
   const SharedTorrent shared({.total_bytes = 4'000'000});
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 50'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 50'000; });
   auto options = download_from(getter, shared, {seed.listening()});
   options.tracker_tiers = {{"http://tracker/announce"}};
   boot(getter, std::move(options));
@@ -128,11 +124,7 @@ TEST(SwarmHostFind, LeavesTrackersThatDoNotWantToHearOftenAloneWhileItIsGettingP
   const SharedTorrent shared({.total_bytes = 4'000'000});
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 40'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 40'000; });
   auto options = download_from(getter, shared, {seed.listening()});
   options.tracker_tiers = {{"http://tracker/announce"}};
   boot(getter, std::move(options));
@@ -146,11 +138,7 @@ TEST(SwarmHostFind, TwoHostsFindEachOtherOnTheLocalNetworkWithinASecond) {
   const SharedTorrent shared;
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.uses_local_discovery = true;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.uses_local_discovery = true; });
   world.run_for(30s);
   auto options = options_for(getter, shared);
   options.uses_local_discovery = true;
@@ -320,11 +308,7 @@ TEST(SwarmHostFind, FindsThePeersThatAreLeftWhenTheTrackerIsGone) {
   boot(getter, std::move(options));
   world.run_for(10s);
   Host& third = world.add("10.0.0.3:6000");
-  shared.give_all(third);
-  auto giving = options_for(third, shared);
-  giving.uses_local_discovery = true;
-  giving.gives_after_done = true;
-  boot(third, std::move(giving));
+  boot_seed(third, shared, [](auto& giving) { giving.uses_local_discovery = true; });
   EXPECT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 10s));
 }
 

@@ -71,11 +71,7 @@ TEST(SwarmHostLinks, WhoIsOfNoUseMakesRoomForOthersWhoDial) {
     SwarmWorld world;
     const SharedTorrent shared;
     Host& seed = world.add("10.0.0.1:6000");
-    shared.give_all(seed);
-    auto giving = options_for(seed, shared);
-    giving.gives_after_done = true;
-    giving.connections_max = 5;
-    boot(seed, std::move(giving));
+    boot_seed(seed, shared, [](auto& giving) { giving.connections_max = 5; });
     add_strangers(world, shared, seed, 5, are_interested);
     world.run_for(1s);
     EXPECT_EQ(seed.connections(), 4u);
@@ -95,12 +91,10 @@ TEST(SwarmHostLinks, WhoWaitsForWhatItAskedForKeepsItsPlace) {
   SwarmWorld world;
   const SharedTorrent shared;
   Host& seed = world.add("10.0.0.1:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.connections_max = 5;
-  giving.limit_up_bytes_per_s = 1000;  // a block in 16 s, and in more than a minute to each
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) {
+    giving.connections_max = 5;
+    giving.limit_up_bytes_per_s = 1000;  // a block in 16 s, and in more than a minute to each
+  });
   for (int i = 2; i < 6; ++i) {
     Host& getter = world.add("10.0.0." + std::to_string(i) + ":6000");
     boot(getter, download_from(getter, shared, {seed.listening()}));
@@ -110,49 +104,37 @@ TEST(SwarmHostLinks, WhoWaitsForWhatItAskedForKeepsItsPlace) {
   EXPECT_EQ(world.dials[seed.listening()], 4);
 }
 
-TEST(SwarmHostLinks, TakesOnlySoManyConnectionsFromOneAddress) {
+// How many connections of strangers from its own address a seed holds: 40 of peers, or 600 of course clients.
+std::size_t connections_from(std::string_view address, bool are_peers) {
   SwarmWorld world;
   const SharedTorrent shared;
-  const auto connections_from = [&](std::string_view address) {
-    Host& seed = world.add(std::string(address) + ":6000");
-    boot_seed(seed, shared);
-    for (int i = 0; i < 40; ++i) {
-      Host& stranger = world.add(std::string(address) + ":" + std::to_string(100 + i));
-      stranger.boot(std::make_unique<Stranger>(seed.listening(), hello_of(shared, stranger_id(i))));
-    }
-    world.run_for(1s);
-    return seed.connections();
-  };
-  EXPECT_EQ(connections_from("10.0.0.1"), 20u);
-  EXPECT_EQ(connections_from("127.0.0.1"), 40u) << "everybody here has this one";
+  Host& seed = world.add(std::string(address) + ":6000");
+  boot_seed(seed, shared);
+  for (int i = 0; i < (are_peers ? 40 : 12); ++i) {
+    Host& stranger = world.add(std::string(address) + ":" + std::to_string(100 + i));
+    // No more at once than may have said nothing yet.
+    stranger.boot(are_peers ? std::make_unique<Stranger>(seed.listening(), hello_of(shared, stranger_id(i)))
+                            : std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info(), 50));
+    world.run_for(100ms);
+  }
+  return seed.connections();
+}
+
+TEST(SwarmHostLinks, TakesOnlySoManyConnectionsFromOneAddress) {
+  EXPECT_EQ(connections_from("10.0.0.1", true), 20u);
+  EXPECT_EQ(connections_from("127.0.0.1", true), 40u) << "everybody here has this one";
 }
 
 TEST(SwarmHostLinks, TakesOnlySoManyCourseClientsFromOneAddress) {
-  SwarmWorld world;
-  const SharedTorrent shared;
-  const auto connections_from = [&](std::string_view address) {
-    Host& seed = world.add(std::string(address) + ":6000");
-    boot_seed(seed, shared);
-    for (int i = 0; i < 12; ++i) {  // no more at once than may have said nothing yet
-      Host& stranger = world.add(std::string(address) + ":" + std::to_string(100 + i));
-      stranger.boot(std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info(), 50));
-      world.run_for(100ms);
-    }
-    return seed.connections();
-  };
-  EXPECT_EQ(connections_from("10.0.0.1"), 500u);
-  EXPECT_EQ(connections_from("127.0.0.1"), 600u) << "everybody here has this one";
+  EXPECT_EQ(connections_from("10.0.0.1", false), 500u);
+  EXPECT_EQ(connections_from("127.0.0.1", false), 600u) << "everybody here has this one";
 }
 
 TEST(SwarmHostLinks, TakesNoMoreCourseClientsThanItMay) {
   SwarmWorld world;
   const SharedTorrent shared;
   Host& seed = world.add("10.0.0.1:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.course_clients_max = 5;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.course_clients_max = 5; });
   for (int i = 0; i < 10; ++i) {
     Host& stranger = world.add("10.1.0." + std::to_string(i) + ":1");
     stranger.boot(std::make_unique<Stranger>(seed.listening(), course::encode_get_file_info()));
@@ -191,11 +173,7 @@ TEST(SwarmHostLinks, KeepsOneConnectionToAPeerOfThisHostWithTwoAddresses) {
   const SharedTorrent shared({.total_bytes = 4'000'000});
   Host& getter = world.add("10.0.0.1:6000");
   Host& seed = world.add("127.0.0.1:6001");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 100'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 100'000; });
   boot(getter, download_from(getter, shared, {seed.listening()}));
   world.run_for(2s);
   EXPECT_EQ(getter.connections(), 1u);

@@ -2,6 +2,7 @@
 // strangers.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -83,10 +84,13 @@ inline roles::SwarmHostOptions options_for(const Host& host, const SharedTorrent
 inline void boot(Host& host, roles::SwarmHostOptions options) {
   host.boot(roles::make_swarm_host(std::move(options), host.pool(), base::Rng(host.listening().address.value)));
 }
-inline void boot_seed(Host& host, const SharedTorrent& shared) {
+// `adapt` changes the options of a usual one.
+inline void boot_seed(Host& host, const SharedTorrent& shared,
+                      const std::function<void(roles::SwarmHostOptions&)>& adapt = {}) {
   shared.give_all(host);
   auto options = options_for(host, shared);
   options.gives_after_done = true;
+  if (adapt) adapt(options);
   boot(host, std::move(options));
 }
 inline roles::SwarmHostOptions download_from(const Host& host, const SharedTorrent& shared,
