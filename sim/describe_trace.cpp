@@ -25,8 +25,8 @@ std::string describe(const seam::ManifestTrace& trace) {
 
 std::string describe(const seam::SourceTrace& trace) {
   static constexpr std::array kWords{"connecting", "ready", "waiting to retry", "gone"};
-  return fmt::format("source {} {} {}", trace.url.empty() ? trace.source.to_string() : trace.url,
-                     kWords.at(static_cast<std::size_t>(trace.status)), trace.reason);
+  return fmt::format("source {} {} {}{}", trace.source.to_string(), kWords.at(static_cast<std::size_t>(trace.status)),
+                     trace.url, trace.url.empty() || trace.reason.empty() ? trace.reason : ": " + trace.reason);
 }
 
 std::string describe(const seam::PieceTrace& trace) {

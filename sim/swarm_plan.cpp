@@ -204,6 +204,7 @@ std::string SwarmPlan::describe() const {
     for (const base::Duration kill : host.kills) text += fmt::format(" killed {:.2f}", base::to_seconds(kill));
     if (host.disk_bytes_per_s < SwarmHostPlan{}.disk_bytes_per_s)
       text += fmt::format(" disk {:.0f}", host.disk_bytes_per_s);
+    if (host.buffers_max < SwarmHostPlan{}.buffers_max) text += fmt::format(" buffers {}", host.buffers_max);
     if (host.disk_full_from_put) text += fmt::format(" disk full from {}", *host.disk_full_from_put);
     if (host.limit_down_bytes_per_s > 0) text += fmt::format(" limit down {}", host.limit_down_bytes_per_s);
     if (host.limit_up_bytes_per_s > 0) text += fmt::format(" limit up {}", host.limit_up_bytes_per_s);

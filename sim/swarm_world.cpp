@@ -15,6 +15,7 @@
 #include "sim/describe_trace.hpp"
 #include "sim/host.hpp"
 #include "sim/stores.hpp"
+#include "swarm/web_seed.hpp"
 
 namespace shoal::sim {
 namespace {
@@ -31,9 +32,6 @@ constexpr std::size_t kBufferBytes = 256 * 1024;
 constexpr base::Endpoint kTracker{{0x0a000001}, 8000};
 constexpr const char* kHostileTracker = "http://10.0.0.2:8000/announce";
 constexpr const char* kWebSeed = "http://10.0.0.3/shared";
-// What each liar may spoil of one host in one life: some pieces, and what is under way when it is found out.
-constexpr std::uint32_t kSpoiledMax = 16;
-constexpr std::size_t kUnderWayBytes = 1u << 20;
 
 // One host of the swarm through all its lives.
 struct Member {
@@ -119,10 +117,12 @@ class SwarmWorld {
       fail(member.plan->endpoint.to_string() + " is lied to for ever");
   }
 
-  // Who has a slow disk may learn of a lie only when all its buffers are full of what came with it.
-  static std::size_t under_way_bytes_max(const SwarmHostPlan& plan) {
-    const bool is_disk_slow = plan.disk_bytes_per_s < SwarmHostPlan{}.disk_bytes_per_s;
-    return is_disk_slow ? std::max(kUnderWayBytes, plan.buffers_max * kBufferBytes) : kUnderWayBytes;
+  // Whose disk is slower than what may come learns of a lie only when all its buffers are full of what came with it.
+  [[nodiscard]] std::size_t under_way_bytes_max(const SwarmHostPlan& plan) const {
+    // A web seed sends each of its answers at its speed, whatever the link.
+    const double web_bytes_per_s = swarm::kFetchesAtOnce * plan_.web_seed.bytes_per_s;
+    const bool is_disk_behind = plan.disk_bytes_per_s < plan.link.down_bytes_per_s + web_bytes_per_s;
+    return is_disk_behind ? std::max(kUnderWayBytes, plan.buffers_max * kBufferBytes) : kUnderWayBytes;
   }
 
   void note_source(const seam::SourceTrace& trace) {

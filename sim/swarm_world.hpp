@@ -17,6 +17,11 @@ struct SwarmRunOptions {
   std::function<void(const std::string&)> log;  // every trace as a line; may be empty
 };
 
+// What each liar may spoil of one host in one life: some pieces, and what is under way when it is found out. A host
+// with a slow disk has more of that.
+inline constexpr std::uint32_t kSpoiledMax = 16;
+inline constexpr std::size_t kUnderWayBytes = 1u << 20;
+
 struct SwarmRunResult {
   std::string failure;           // empty: everything held
   std::uint64_t trace_hash = 0;  // the same for the same seed
