@@ -79,6 +79,11 @@ class WebSeed::Impl {
   void request(const Run& run, base::Instant now) {
     SHOAL_CHECK(run.size_bytes > 0);
     SHOAL_CHECK(std::uint64_t{run.offset_bytes} + run.size_bytes <= manifest_.size_of(run.piece));
+    if (has_no_ranges_ && needs_ranges(run)) {
+      events_.emplace_back(RunReleased{run});
+      events_.emplace_back(RunLacking{run});
+      return;
+    }
     if (has_ended_ || is_known(run)) {
       events_.emplace_back(RunReleased{run});
       return;
@@ -115,8 +120,13 @@ class WebSeed::Impl {
     if (const auto* fetched = std::get_if<seam::Fetched>(&event)) return on_fetched(*fetched, now);
     if (const auto* failed = std::get_if<seam::FetchFailed>(&event)) {
       const auto node = fetches_.extract(failed->fetch);
-      if (!node.empty()) on_failure(node.mapped(), describe_failure(*failed, node.mapped().part), now);
-      return !node.empty();
+      if (node.empty()) return false;
+      if (failed->status == kStatusOk && is_big(node.mapped().part)) {
+        on_no_ranges(node.mapped(), now);
+      } else {
+        on_failure(node.mapped(), failed->reason, now);
+      }
+      return true;
     }
     return false;
   }
@@ -176,6 +186,12 @@ class WebSeed::Impl {
 
   [[nodiscard]] const metainfo::FileEntry& file_of(const Part& part) const {
     return manifest_.layout->files.at(part.file);
+  }
+
+  // All of it is never taken for a part.
+  [[nodiscard]] bool is_big(const Part& part) const { return file_of(part).size_bytes > kWholeFileBytesMax; }
+  [[nodiscard]] bool needs_ranges(const Run& run) const {
+    return std::ranges::any_of(parts_of(run, manifest_), [this](const Part& part) { return is_big(part); });
   }
 
   void start_fetches(base::Instant now) {
@@ -243,14 +259,6 @@ class WebSeed::Impl {
                        fetched.body.size(), fetched.status);
   }
 
-  // All of a big file instead of the part that was asked for is refused before it comes.
-  [[nodiscard]] std::string describe_failure(const seam::FetchFailed& failed, const Part& part) const {
-    const metainfo::FileEntry& file = file_of(part);
-    if (failed.status != kStatusOk || file.size_bytes <= kWholeFileBytesMax) return failed.reason;
-    return fmt::format("the server of {} does not answer ranges, which files above {} MiB need",
-                       url_of(options_.url, manifest_, file), kWholeFileBytesMax >> 20);
-  }
-
   void on_whole(AskedAt asked, base::Instant now) {
     arrived_.push_back({.run = asked->run, .bytes = std::move(asked->bytes)});
     asked_.erase(asked);
@@ -304,6 +312,23 @@ class WebSeed::Impl {
     start_fetches(now);
   }
 
+  // It sends all of a big file for any part, which is refused before it comes and would be so for ever. What small
+  // files there are it can give.
+  void on_no_ranges(const Fetch& fetch, base::Instant now) {
+    const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
+    SHOAL_CHECK(asked != asked_.end());
+    release(asked);
+    events_.emplace_back(RunLacking{fetch.run});
+    has_no_ranges_ = true;
+    const auto& files = manifest_.layout->files;
+    if (std::ranges::any_of(files, [](const auto& file) { return file.size_bytes <= kWholeFileBytesMax; })) {
+      return start_fetches(now);
+    }
+    stop();
+    events_.emplace_back(WebSeedEnded{fmt::format(
+        "it does not answer ranges, which files above {} MiB need; use a server that does", kWholeFileBytesMax >> 20)});
+  }
+
   void on_failure(const Fetch& fetch, const std::string& reason, base::Instant now) {
     const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
     SHOAL_CHECK(asked != asked_.end());
@@ -335,6 +360,7 @@ class WebSeed::Impl {
   int failures_ = 0;  // in a row
   int lacking_ = 0;
   bool has_given_ = false;
+  bool has_no_ranges_ = false;
   base::Instant failed_at_ = base::Instant::min();
   base::Instant paused_until_ = base::Instant::min();
   bool is_paused_ = false;
