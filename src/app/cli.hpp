@@ -23,7 +23,7 @@ struct CommonOptions {
   bool is_json = false;
   bool is_quiet = false;
   bool is_verbose = false;
-  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();  // the program
+  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();  // the program: made before it parses
 
   [[nodiscard]] CourseFolder folder() const { return {directory}; }
   [[nodiscard]] base::Duration has_run() const { return std::chrono::steady_clock::now() - begun; }

@@ -1,5 +1,5 @@
-// The course directory's configuration, read from disk with errors a user can act on: file, line, key, what is wrong,
-// what would be right.
+// Text files that users write, above all the course directory's configuration, read from disk with errors they can act
+// on: file, line, key, what is wrong, what would be right.
 #pragma once
 
 #include <expected>

@@ -244,6 +244,10 @@ void add_wanted(const Wanted& wanted, roles::SwarmHostOptions& host) {
 // Where the bytes go with --stdout. Everything that is printed goes to standard error from here on, so that no event
 // and no path gets between them.
 Read<int> take_stdout() {
+  if (::isatty(STDOUT_FILENO) != 0) {
+    return std::unexpected(
+        "--stdout: standard output is a terminal, which the bytes would spoil; send it into a file or a pipe");
+  }
   const int data = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (data < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
     return std::unexpected("--stdout: standard output or standard error is closed");

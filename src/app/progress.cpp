@@ -19,6 +19,7 @@ constexpr base::Duration kRedrawEvery = std::chrono::milliseconds(200);
 constexpr base::Duration kLineEvery = std::chrono::seconds(5);  // without a terminal
 constexpr std::size_t kSourceLinesMax = 12;
 constexpr std::size_t kColumnsUsual = 80;
+constexpr std::size_t kNameColumnsMax = 39;
 constexpr double kStandstillSeconds = 5;
 
 std::size_t terminal_columns(std::FILE* out) {
@@ -37,6 +38,13 @@ std::string fit(const std::string& line, std::size_t columns) {
   return line;
 }
 
+// A URL would push what its source gave out of a terminal's line: of a longer one its ends.
+std::string shorten(const std::string& name) {
+  if (name.size() <= kNameColumnsMax) return name;
+  constexpr std::size_t kEndBytes = (kNameColumnsMax - 3) / 2;
+  return to_utf8(name.substr(0, kEndBytes)) + "..." + to_utf8(name.substr(name.size() - kEndBytes));
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -47,14 +55,6 @@ std::string printable(std::string_view text) {
     if (static_cast<unsigned char>(shown[at + 1]) < 0xa0) shown.replace(at, 2, "?");
   }
   return shown;
-}
-
-std::string quote_for_shell(std::string_view text) {
-  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos) return std::string(text);
-  std::string quoted = "'";
-  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
-  return quoted + "'";
 }
 
 std::string describe_bytes(double bytes) {
@@ -246,7 +246,7 @@ std::string Progress::summary(base::Instant now) const {
 }
 
 std::string Progress::source_line(const base::Endpoint& endpoint, const Source& source) const {
-  std::string text = fmt::format("{:<21}  {:>5} {:<{}}  {:>10}", name_of(endpoint), source.pieces,
+  std::string text = fmt::format("{:<21}  {:>5} {:<{}}  {:>10}", shorten(name_of(endpoint)), source.pieces,
                                  options_.piece_word + (source.pieces == 1 ? "" : "s"), options_.piece_word.size() + 1,
                                  describe_bytes(static_cast<double>(source.bytes)));
   if (source.refused > 0) text += fmt::format(", {} it did not have", source.refused);

@@ -85,8 +85,6 @@ class Progress {
 [[nodiscard]] std::string printable(std::string_view text);
 // "1.50 GiB", "512 B".
 [[nodiscard]] std::string describe_bytes(double bytes);
-// As one word of a command line.
-[[nodiscard]] std::string quote_for_shell(std::string_view text);
 // "1 file", "2 files".
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view word);
 // "3 s", "2 min 10 s", "1 h 5 min".

@@ -24,6 +24,7 @@ std::expected<Publication, seam::Finish> publish(const PublishOptions& options, 
   seam::Finish finish = run(*search);
   if (search->result().published_at) {
     publication.tracker = search->result().published_at;
+    publication.name = search->result().published_as;
     return publication;
   }
   if (finish.result == seam::Finish::Result::interrupted || !options.may_be_tracker) return std::unexpected(finish);
@@ -40,6 +41,7 @@ std::expected<Publication, seam::Finish> publish(const PublishOptions& options, 
   finish = run(*again);
   if (!again->result().published_at) return std::unexpected(finish);
   publication.tracker = ours;
+  publication.name = again->result().published_as;
   publication.own = std::move(*own);
   return publication;
 }

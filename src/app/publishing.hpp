@@ -27,6 +27,7 @@ struct PublishOptions {
 
 struct Publication {
   std::optional<base::Endpoint> tracker;  // nothing: none answered, and we could not be one
+  std::string name;                       // that it is listed under there
   std::unique_ptr<OwnTracker> own;        // when that is ours
   std::string trouble;                    // why there is none
 };

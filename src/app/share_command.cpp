@@ -14,6 +14,7 @@
 #include "app/print.hpp"
 #include "app/progress.hpp"
 #include "app/publishing.hpp"
+#include "app/serve.hpp"
 #include "app/swarm_options.hpp"
 #include "app/torrent_files.hpp"
 #include "app/work_progress.hpp"
@@ -207,7 +208,9 @@ metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, co
     }
   }
   for (const auto& tier : offer.torrent.tracker_tiers) {
-    magnet.trackers.insert(magnet.trackers.end(), tier.begin(), tier.end());
+    for (const std::string& url : tier) {
+      if (std::ranges::find(magnet.trackers, url) == magnet.trackers.end()) magnet.trackers.push_back(url);
+    }
   }
   magnet.web_seeds = offer.torrent.web_seeds;
   if (!offer.torrent.is_private) {
@@ -216,6 +219,23 @@ metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, co
     }
   }
   return magnet;
+}
+
+std::string quote_for_shell(const std::string& text) {
+  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,/@%";
+  if (text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return quoted + "'";
+}
+
+// How others on this network get it: by its name, for somebody else may share something, too. A name that is another
+// share's, that cannot be typed, or that `get` would take for an option or a URL, gives way to the info-hash.
+std::string command_for_others(const metainfo::Torrent& torrent, const std::string& listed_as) {
+  const std::string& name = torrent.manifest.name;
+  const bool is_ours = listed_as == name;
+  const bool is_good = is_ours && printable(name) == name && !name.starts_with('-') && scheme_of(name).empty();
+  return "shoal get " + (is_good ? quote_for_shell(name) : torrent.info_hash.to_hex());
 }
 
 void say_what_is_offered(const ShareOptions& options, const Offer& offer, const Publication& publication,
@@ -238,12 +258,12 @@ void say_what_is_offered(const ShareOptions& options, const Offer& offer, const 
   if (!common.is_quiet) {
     const std::string name = printable(manifest.name);
     const std::string role = publication.own ? ", and is this network's tracker" : "";
-    print_text(stderr, fmt::format("{}: {}, {} pieces; this host gives it on port {}{}.\n", name,
+    print_text(stderr, fmt::format("{}: {}, {}; this host gives it on port {}{}.\n", name,
                                    describe_bytes(static_cast<double>(manifest.layout->total_bytes)),
-                                   manifest.piece_count(), listening.port, role));
-    // With its name, for others may share something, too.
+                                   counted(manifest.piece_count(), "piece"), listening.port, role));
     if (publication.tracker) {
-      print_text(stderr, fmt::format("Others on this network:    shoal get {}\n", quote_for_shell(name)));
+      print_text(stderr,
+                 fmt::format("Others on this network:    {}\n", command_for_others(offer.torrent, publication.name)));
     }
     print_text(stderr, "Any BitTorrent program:    the magnet link below\nCtrl-C ends it.\n");
   }
@@ -278,7 +298,7 @@ ExitCode give(const ShareOptions& options, const Offer& offer, roles::SwarmHostO
            },
        .stops_on_signals = true});
   const auto listening = runner.listen_tcp(host.listening);
-  if (!listening) return fail(common, ExitCode::usage, "share: " + listening.error().message);
+  if (!listening) return fail(common, ExitCode::usage, describe_listen_failure("share", listening.error()));
   host.listening = *listening;
   say_what_is_offered(options, offer, publication, *listening);
   keeper = std::make_unique<ShareKeeper>(KeeperOptions{.publish = std::move(publishing),

@@ -103,6 +103,12 @@ void CourseSearch::take_answer() {
     note_failure(answer.error().failure, answer.error().message);
     return;
   }
+  if (answer->file.filename.empty() && answer->file.chunks.empty()) {
+    note_failure(
+        swarm::QueryFailure::malformed,
+        "tracker " + asked_.to_string() + " has no file for course clients; try again when one is shared there");
+    return;
+  }
   auto name = course::safe_file_name(answer->file.filename);
   if (!name) {
     note_failure(swarm::QueryFailure::malformed,

@@ -207,6 +207,7 @@ class Search final : public ShareSearch {
         if (fetched.status != kStatusCreated && fetched.status != wire::kHttpOk) return on_refused(question, fetched);
         result_.trackers.push_back(question.tracker);
         result_.published_at = question.tracker;
+        result_.published_as = base::text_of(fetched.body).substr(0, base::text_of(fetched.body).find('\n'));
         to_publish_at_.clear();
         finder_end();
         return;

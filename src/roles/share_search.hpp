@@ -52,6 +52,7 @@ struct ShareSearchResult {
   std::optional<FoundShare> chosen;
   base::Bytes torrent;  // of the chosen one
   std::optional<base::Endpoint> published_at;
+  std::string published_as;  // the name it is listed under there: another share may have had that of the torrent
   // A tracker that speaks the course protocol only: `get` without a name can still be a course client of it.
   std::vector<base::Endpoint> course_trackers;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "metainfo/paths.hpp"
 #include "metainfo/selection.hpp"
 #include "roles/course_client_report.hpp"
 #include "roles/swarm_host_machine.hpp"
@@ -25,6 +26,17 @@ void add_missing(std::vector<std::string>& urls, const std::vector<std::string>&
   for (const std::string& url : more) {
     if (std::ranges::find(urls, url) == urls.end()) urls.push_back(url);
   }
+}
+
+std::string name_some_files(const metainfo::Layout& layout) {
+  constexpr std::size_t kNamedMax = 10;
+  std::string names;
+  std::size_t count = 0;
+  for (const metainfo::FileEntry& file : layout.files) {
+    if (file.is_padding || ++count > kNamedMax) continue;
+    names += (names.empty() ? "" : ", ") + metainfo::join_path(file.path);
+  }
+  return count > kNamedMax ? names + " and " + std::to_string(count - kNamedMax) + " more" : names;
 }
 
 std::vector<std::vector<std::string>> all_tiers(const SwarmHostOptions& options) {
@@ -102,8 +114,8 @@ void SwarmHost::open_store(Instant now) {
   reopen_at_.reset();
   if (selects_nothing()) {
     return stop({.result = Result::unfit,
-                 .message = "no file of " + torrent().manifest.name +
-                            " is selected by --select; `shoal inspect` says what the files of a torrent are called",
+                 .message = "no file of " + torrent().manifest.name + " is selected by --select; there are " +
+                            name_some_files(*torrent().manifest.layout),
                  .missing = {},
                  .path = ""},
                 now);

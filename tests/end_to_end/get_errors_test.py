@@ -110,7 +110,7 @@ class NothingFound(ErrorCase):
 
     def test_nothing_selected(self):
         sharer = self.sharer()
-        words = ["--select", "disk.img", "shoal inspect"]
+        words = ["--select", "no file of disk.img", "there are disk.img"]
         self.assert_refused(USAGE, sharer.shared["magnet"], "--no-local", "--select", "*.zip", words=words)
 
 

@@ -313,6 +313,15 @@ class Terminal(OutputCase):
         self.assertEqual(child.wait(20), DONE)
         return shown.decode()
 
+    def test_the_bytes_of_a_share_are_not_written_on_one(self):
+        screen, terminal = pty.openpty()
+        self.addCleanup(os.close, screen)
+        command = [program(), "get", "whatever", "--stdout"]
+        done = subprocess.run(command, stdout=terminal, stderr=subprocess.PIPE, timeout=20, check=False)
+        os.close(terminal)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertIn(b"standard output is a terminal", done.stderr)
+
     def test_progress_is_a_block_with_a_line_for_each_peer(self):
         shown = self.run_on_a_terminal(120)
         blocks = re.split(r"\x1b\[\d+A\x1b\[J", shown)

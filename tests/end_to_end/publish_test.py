@@ -317,6 +317,9 @@ class Publishing(TrackerCase):
             process = self.verb(*verb, "--token-file", "nowhere")
             self.assert_exit(process, USAGE)
             self.assertIn("nowhere", process.stderr)
+            process = self.verb(*verb, "--token-file", self.write("empty", b"\n"))
+            self.assert_exit(process, USAGE)
+            self.assertIn("the file is empty", process.stderr)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import unittest
 import urllib.parse
@@ -14,6 +15,7 @@ from support.course import some_bytes
 from support.events import events, wait_event
 from support.network import enter_fresh_network
 from support.processes import wait_until
+from support.range_server import RangeServer
 from support.shoal import DISK, DONE, INTERRUPTED, USAGE, program
 from support.verbs import MIB, VerbCase, finished, leftovers, peer_of, tree
 
@@ -124,6 +126,12 @@ class WithWebSeeds(OneFile):
         self.assertEqual(torrent["url-list"], [b"http://127.0.0.1:1/a", b"http://127.0.0.1:1/b"])
         link = urllib.parse.parse_qs(self.sharer.shared["magnet"].partition("?")[2])
         self.assertEqual(link["ws"], ["http://127.0.0.1:1/a", "http://127.0.0.1:1/b"])
+
+    def test_one_is_named_among_those_who_gave(self):
+        server = RangeServer(self, self.disk.read_bytes())
+        process = self.got(self.torrent_file(), "--no-local", "--web-seed", server.url)
+        self.assert_same(self.there / "disk.img", self.disk)
+        self.assertRegex(process.stderr, rf"\n  {re.escape(server.url)} +\d+ pieces")
 
     def test_what_cannot_be_one_is_told(self):
         process = self.verb("share", self.disk, "--web-seed", "ftp://127.0.0.1/a")
@@ -396,6 +404,7 @@ class Ways(OneFile):
         self.assert_exit(self.verb("share", self.disk, "--no-local", "--ratio", "0"), DONE)
 
 
+@expanded
 class Told(OneFile):
     def test_every_line_of_json_is_an_event(self):
         process = self.got("--json")
@@ -423,9 +432,21 @@ class Told(OneFile):
                 self.assertNotIn(word, line)
         self.assertRegex(process.stderr, r"disk\.img: 1\.0 MiB in \d+\.\d\d s \(.*/s\) from 1 peer\n")
 
-    def test_a_sharer_names_what_a_shell_would_not_take_as_one_word(self):
-        sharer = self.verb("share", self.write("it's a disk.img", b"x"))
-        wait_until(lambda: "shoal get 'it'\\''s a disk.img'\n" in sharer.stderr, "it says how others get it")
+    @for_each(quotes="it's a disk.img", dash="-disk.img", control="disk\t.img", url="http:disk", equals="=ls")
+    def test_what_a_sharer_says_to_type_gets_it(self, name):
+        sharer = self.verb("share", self.write(name, b"x"))
+        wait_until(lambda: "Ctrl-C ends it" in sharer.stderr, "it says everything")
+        what = re.search(r"Others on this network: +shoal get (.*)\n", sharer.stderr)[1]
+        with self.prefixed(["sh", "-c", f'exec "$@" {what}', "sh"]):
+            self.got()
+        self.assertEqual((self.there / name).read_bytes(), b"x")
+
+    def test_two_sharers_of_one_name_say_how_each_is_got(self):
+        other = self.write("other/disk.img", b"another")
+        sharer = self.verb("share", other)
+        wait_until(lambda: "Ctrl-C ends it" in sharer.stderr, "it says everything")
+        self.got(re.search(r"shoal get (.*)\n", sharer.stderr)[1])
+        self.assert_same(self.there / "disk.img", other)
 
     def test_what_a_sharer_says(self):
         sharer = self.verb("share", self.write("other.img", b"x"))

@@ -289,9 +289,10 @@ TEST(ShareSearch, PublishesAtTheFirstTrackerThatTakesIt) {
   options.token = "secret";
   SearchWorld world(std::move(options));
   world.web["http://10.0.0.1:8000/shares/my%20file.torrent"] = {403, bytes("only the local network may do that\n")};
-  world.web["http://10.0.0.2:8000/shares/my%20file.torrent"] = {201, bytes("my file\n")};
+  world.web["http://10.0.0.2:8000/shares/my%20file.torrent"] = {201, bytes("my file (2)\n")};
   EXPECT_EQ(world.run().result, Result::done);
   EXPECT_EQ(world.result().published_at, at("10.0.0.2:8000"));
+  EXPECT_EQ(world.result().published_as, "my file (2)");
   ASSERT_EQ(world.fetches.size(), 2u);
   EXPECT_EQ(world.fetches.front().method, "PUT");
   EXPECT_EQ(world.fetches.front().headers.back(),

@@ -211,11 +211,7 @@ TEST(SwarmHostSources, LeavesAWebSeedAloneWhilePeersAreFast) {
   const SharedTorrent shared({.total_bytes = 60'000'000, .piece_bytes = 256 * 1024});
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 4'000'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 4'000'000; });
   serve_web(world, shared, "http://web/data");
   auto options = download_from(getter, shared, {seed.listening()});
   options.web_seeds = {"http://web/data"};
@@ -273,11 +269,7 @@ TEST(SwarmHostSources, WhoGivesABlockAndHangsUpAgainAndAgainSpoilsLittle) {
     return piece;
   };
   shared.give_all(liar);
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 1'000'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 1'000'000; });
   boot(getter, download_from(getter, shared, {seed.listening()}));
   world.run_for(500ms);
   int visits = 0;
@@ -319,6 +311,12 @@ TEST(SwarmHostSources, AsksAWebSeedNoMoreThatGivesWrongBytes) {
   world.run_for(10s);
   ASSERT_TRUE(getter.is_running());
   EXPECT_TRUE(getter.has_noted("http://web/data is not asked any more: it gave wrong bytes"));
+  const auto told = getter.traces<seam::SourceTrace>();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].status, seam::SourceStatus::ready);
+  EXPECT_EQ(told[1].status, seam::SourceStatus::gone);
+  EXPECT_EQ(told[1].reason, "it gave wrong bytes");
+  for (const auto& trace : told) EXPECT_EQ(trace.url, "http://web/data");
   const std::uint64_t fetches = getter.fetches();
   // Somebody honest comes by.
   shared.give_all(seed);
@@ -361,11 +359,7 @@ TEST(SwarmHostSources, ForgivesACoursePeerTwoDamagedChunks) {
     return left-- > 0 ? with_a_flipped_bit(std::move(piece)) : piece;
   };
   boot_course_peer(damaged, shared, 0, shared.count());
-  shared.give_all(seed);
-  auto giving = options_for(seed, shared);
-  giving.gives_after_done = true;
-  giving.limit_up_bytes_per_s = 200'000;
-  boot(seed, std::move(giving));
+  boot_seed(seed, shared, [](auto& giving) { giving.limit_up_bytes_per_s = 200'000; });
   boot(getter, download_from(getter, shared, {damaged.listening(), seed.listening()}));
   ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
   EXPECT_TRUE(shared.is_whole_at(getter));
