@@ -95,6 +95,12 @@ class Standing(TrackerCase):
         for word in ("8000", "--port"):
             self.assertIn(word, process.stderr)
 
+    def test_a_course_client_is_told_when_nothing_is_shared(self):
+        tracker = self.tracker()
+        process = self.verb("course", "client", "--step", "2", "--tracker", tracker.at)
+        self.assert_exit(process, NOTHING_FOUND)
+        self.assertIn(f"tracker {tracker.at} has no file for course clients", process.stderr)
+
     def test_it_knows_who_is_getting_what(self):
         tracker = self.tracker()
         self.share(self.disk)
