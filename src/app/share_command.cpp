@@ -76,6 +76,11 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
     code = fail(common, exit_code_of(scanned.error().kind), scanned.error().message);
     return std::nullopt;
   }
+  if (options.path.ends_with(".torrent") && read_torrent(options.path)) {
+    print_warnings(common, {fmt::format("this shares the file {} itself; to share what it describes, say with --data "
+                                        "where that lies",
+                                        options.path)});
+  }
   // One file is often known to several hosts, who are one swarm only with equal torrents.
   if (scanned->layout.is_folder) storage::keep_times(*scanned);
   const auto info_bytes = storage::check_description(*scanned);

@@ -117,6 +117,11 @@ class ByWhat(OneFile):
         self.got("other.img")
         self.assert_same(self.there / "other.img", self.disk)
 
+    def test_who_shares_a_torrent_file_hears_of_data(self):
+        sharer = self.verb("share", self.torrent_file())
+        wait_until(lambda: "Ctrl-C ends it" in sharer.stderr, "it says everything")
+        self.assertRegex(sharer.stderr, "some.torrent itself.*--data")
+
 
 class WithWebSeeds(OneFile):
     sharing = ("--web-seed", "http://127.0.0.1:1/a", "--web-seed", "http://127.0.0.1:1/b")
