@@ -37,6 +37,7 @@ class BegunPiece {
   [[nodiscard]] base::PieceIndex piece() const { return piece_; }
   [[nodiscard]] std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
   [[nodiscard]] std::uint32_t open_count() const { return open_; }
+  [[nodiscard]] std::uint32_t here_count() const { return here_; }
   [[nodiscard]] bool is_whole() const { return here_ == block_count(); }
   [[nodiscard]] bool is_untouched() const { return open_ == block_count(); }
   [[nodiscard]] bool is_coming() const { return open_ + here_ < block_count(); }  // something is asked for

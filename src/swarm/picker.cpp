@@ -296,6 +296,7 @@ void Picker::Impl::on_verified(base::PieceIndex piece) {
   }
   verified_.set(piece);
   failures_.erase(piece);
+  standstills_.erase(piece);
   if (fresh_.contains(piece)) fresh_.remove(piece);
   if (BegunPiece* begun = find_begun(piece)) {
     if (begun->givers().size() == 1) suspects_.on_right_alone(begun->givers()[0].origin);

@@ -17,6 +17,7 @@ constexpr double kMuchSoonerPart = 0.25;
 constexpr double kGuessedRate = 1024 * 1024;                             // bytes per second, when no rate is known
 constexpr base::Duration kLookAgainMin = std::chrono::milliseconds(50);  // no deadline is sooner
 constexpr std::uint32_t kPatienceDoublingsMax = 12;
+constexpr double kLookAgainMaxSeconds = 1e6;  // a rate fades without ever being 0: no patience is longer
 
 double bytes_of(std::uint64_t blocks) {
   return static_cast<double>(blocks) * wire::kBlockBytes;
@@ -27,6 +28,10 @@ double bytes_of(std::uint64_t blocks) {
 // choked in turns would begin it anew for ever.
 double patience_with(const BegunPiece& begun) {
   return std::ldexp(1.0, static_cast<int>(std::min(begun.failures(), kPatienceDoublingsMax)));
+}
+
+base::Duration duration_of(double seconds) {
+  return base::from_seconds(std::min(seconds, kLookAgainMaxSeconds));
 }
 
 double rate_or(const PickerSource& source, double guess) {
@@ -91,7 +96,7 @@ bool Picker::Impl::may_join(const Asker& asker, const BegunPiece& begun) {
 bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begun) {
   if (asker.source.kind == SourceKind::whole_pieces && !begun.has_place_in_all(asker.id)) return false;
   if (!must_begin_anew(asker, begun)) return true;
-  if (!begun.owner() && begun.is_coming()) return false;
+  if (!begun.owner() && begun.is_coming()) return stands_still(asker, begun);
   const double guess = guessed_rate();
   const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guess);
   const double limit = mine / kMuchSoonerPart * patience_with(begun);
@@ -103,7 +108,25 @@ bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begu
     since = owner.heard_at;
   }
   if (its > limit) return true;
-  look_again_at(since + base::from_seconds(limit), asker.now);
+  look_again_at(since + duration_of(limit), asker.now);
+  return false;
+}
+
+// A suspect spoils what others are about to finish. But those who have been asked may be silent for ever, one of them
+// always in the place of another.
+bool Picker::Impl::stands_still(const Asker& asker, const BegunPiece& begun) {
+  Standstill& standstill = standstills_.try_emplace(begun.piece(), begun.here_count(), asker.now).first->second;
+  if (standstill.here != begun.here_count()) standstill = {begun.here_count(), asker.now};
+  const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guessed_rate());
+  const base::Duration limit = duration_of(mine / kMuchSoonerPart * patience_with(begun));
+  base::Instant still_until = standstill.since + limit;
+  for (const auto& [id, source] : sources_) {
+    const bool is_asked =
+        std::ranges::find(source.asked, begun.piece(), &PickerSource::Asked::piece) != source.asked.end();
+    if (is_asked && source.let_downs == 0) still_until = std::max(still_until, source.heard_at + limit);
+  }
+  if (asker.now > still_until) return true;
+  look_again_at(still_until, asker.now);
   return false;
 }
 
@@ -211,7 +234,7 @@ void Picker::Impl::look_again_at(base::Instant at, base::Instant now) {
 // Nothing is open for it: it takes over the tail of who would end last. That one goes on from the front, so both meet
 // and nothing comes twice but what is under way then. A suspect would only spoil it.
 std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
-  if (is_suspect(asker)) return std::nullopt;
+  if (is_suspect(asker)) return pick_standing_still(asker);
   const double guess = guessed_rate();
   std::vector<std::pair<double, SourceId>> holders;
   for (const auto& [id, source] : sources_) {
@@ -229,8 +252,17 @@ std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
       if (must_begin_anew(asker, *help->begun)) return take_over(asker, *help->begun);
       return ask(asker, *help->begun, help->span);
     }
-    look_again_at(sources_.at(id).heard_at + base::from_seconds(limit), asker.now);
+    look_again_at(sources_.at(id).heard_at + duration_of(limit), asker.now);
     return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<Run> Picker::Impl::pick_standing_still(const Asker& asker) {
+  for (auto& [piece, begun] : begun_) {
+    if (begun.owner() || begun.is_whole() || !asker.source.has.test(piece)) continue;
+    if (asker.among && std::find(asker.among->begin(), asker.among->end(), piece) == asker.among->end()) continue;
+    if (stands_still(asker, begun)) return take_over(asker, begun);
   }
   return std::nullopt;
 }

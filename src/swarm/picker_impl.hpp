@@ -95,6 +95,12 @@ class Picker::Impl {
     BlockSpan span;
   };
 
+  // Of a piece that others give and a suspect could: how many blocks are here, and since when.
+  struct Standstill {
+    std::uint32_t here = 0;
+    base::Instant since{};
+  };
+
   // --- picker.cpp: keeping the state ---
   std::uint32_t size_of(base::PieceIndex piece) const;
   bool is_missing(base::PieceIndex piece) const { return wanted_.test(piece) && !verified_.test(piece); }
@@ -127,6 +133,8 @@ class Picker::Impl {
   std::optional<base::PieceIndex> best_fresh(const Asker& asker);
   bool may_join(const Asker& asker, const BegunPiece& begun);
   bool may_join_unusually(const Asker& asker, const BegunPiece& begun);
+  bool stands_still(const Asker& asker, const BegunPiece& begun);
+  std::optional<Run> pick_standing_still(const Asker& asker);
   std::optional<Help> help_for(const Asker& asker, SourceId holder, bool is_end);
   // What is there of it and what this one would give must not be mixed: one of them is a suspect.
   bool must_begin_anew(const Asker& asker, const BegunPiece& begun) const {
@@ -159,6 +167,7 @@ class Picker::Impl {
   RarityOrder fresh_;  // wanted, not verified, not begun; its levels are those of all pieces
   std::unordered_map<base::PieceIndex, BegunPiece> begun_;
   std::unordered_map<base::PieceIndex, std::uint32_t> failures_;  // how often a piece was wrong, until it is right
+  std::unordered_map<base::PieceIndex, Standstill> standstills_;  // until the piece is right
   std::vector<BegunPiece*> open_;                                 // those with open blocks
   Sources sources_;
   std::uint32_t sources_with_all_ = 0;

@@ -363,6 +363,38 @@ TEST_F(SuspectsTest, ASuspectDoesNotHelpOthersOut) {
   EXPECT_EQ(pick(0), "-");
 }
 
+// Rates fade, and what they promise may be ages away.
+TEST_F(SuspectsTest, ASuspectOfHardlyAnyRateIsNotAskedToLookAgainAllTheTime) {
+  make_two_suspects(1);
+  add_seed(2);
+  EXPECT_EQ(pick(2, 2), "0:0-15 0:16-31");
+  set_rate(0, 1e-12);
+  EXPECT_EQ(pick(0), "-");
+  ASSERT_TRUE(picker_->next_deadline().has_value());
+  EXPECT_GT(*picker_->next_deadline() - now_, std::chrono::hours(1));
+}
+
+// Otherwise sources that never bring anything, each in the place of the other, would keep an honest suspect from it.
+TEST_F(SuspectsTest, ASuspectTakesOverWhereOthersBringNothing) {
+  make_two_suspects(1);
+  set_rate(0, 1e6);
+  add_seed(2);
+  add_seed(3);
+  std::uint32_t holder = 2;
+  EXPECT_EQ(pick(holder, 2), "0:0-15 0:16-31");
+  std::string taken = pick(0);
+  EXPECT_EQ(taken, "-") << "it may still come";
+  for (int round = 0; round < 4 && taken == "-"; ++round) {
+    wait(kLetDownPauseMax);
+    release(holder, blocks(0, 0, 31));
+    holder = holder == 2 ? 3 : 2;
+    EXPECT_EQ(pick(holder, 2), "0:0-15 0:16-31");
+    taken = pick(0);
+  }
+  EXPECT_EQ(taken, "0:0-15");
+  EXPECT_EQ(pick(holder), "-") << "it gives all of it alone";
+}
+
 TEST_F(SuspectsTest, ReportsOfPiecesThatAreNotWholeBlameNobody) {
   make(2, 32);
   add_seed(0);
