@@ -118,11 +118,14 @@ bool Picker::Impl::stands_still(const Asker& asker, const BegunPiece& begun) {
   Standstill& standstill = standstills_.try_emplace(begun.piece(), begun.here_count(), asker.now).first->second;
   if (standstill.here != begun.here_count()) standstill = {begun.here_count(), asker.now};
   const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guessed_rate());
-  const base::Duration limit = duration_of(mine / kMuchSoonerPart * patience_with(begun));
+  // Never while an honest one may merely be slow.
+  const base::Duration limit =
+      std::max<base::Duration>(kLetDownPauseMax, duration_of(mine / kMuchSoonerPart * patience_with(begun)));
   base::Instant still_until = standstill.since + limit;
   for (const auto& [id, source] : sources_) {
     const bool is_asked =
         std::ranges::find(source.asked, begun.piece(), &PickerSource::Asked::piece) != source.asked.end();
+    if (is_asked && id == asker.id) return false;
     if (is_asked && source.let_downs == 0) still_until = std::max(still_until, source.heard_at + limit);
   }
   if (asker.now > still_until) return true;
