@@ -79,11 +79,6 @@ class WebSeed::Impl {
   void request(const Run& run, base::Instant now) {
     SHOAL_CHECK(run.size_bytes > 0);
     SHOAL_CHECK(std::uint64_t{run.offset_bytes} + run.size_bytes <= manifest_.size_of(run.piece));
-    if (has_no_ranges_ && needs_ranges(run)) {
-      events_.emplace_back(RunReleased{run});
-      events_.emplace_back(RunLacking{run});
-      return;
-    }
     if (has_ended_ || is_known(run)) {
       events_.emplace_back(RunReleased{run});
       return;
@@ -122,7 +117,7 @@ class WebSeed::Impl {
       const auto node = fetches_.extract(failed->fetch);
       if (node.empty()) return false;
       if (failed->status == kStatusOk && is_big(node.mapped().part)) {
-        on_no_ranges(node.mapped(), now);
+        on_no_ranges();
       } else {
         on_failure(node.mapped(), failed->reason, now);
       }
@@ -190,9 +185,6 @@ class WebSeed::Impl {
 
   // All of it is never taken for a part.
   [[nodiscard]] bool is_big(const Part& part) const { return file_of(part).size_bytes > kWholeFileBytesMax; }
-  [[nodiscard]] bool needs_ranges(const Run& run) const {
-    return std::ranges::any_of(parts_of(run, manifest_), [this](const Part& part) { return is_big(part); });
-  }
 
   void start_fetches(base::Instant now) {
     if (now >= paused_until_) is_paused_ = false;
@@ -312,18 +304,8 @@ class WebSeed::Impl {
     start_fetches(now);
   }
 
-  // It sends all of a big file for any part, which is refused before it comes and would be so for ever. What small
-  // files there are it can give.
-  void on_no_ranges(const Fetch& fetch, base::Instant now) {
-    const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
-    SHOAL_CHECK(asked != asked_.end());
-    release(asked);
-    events_.emplace_back(RunLacking{fetch.run});
-    has_no_ranges_ = true;
-    const auto& files = manifest_.layout->files;
-    if (std::ranges::any_of(files, [](const auto& file) { return file.size_bytes <= kWholeFileBytesMax; })) {
-      return start_fetches(now);
-    }
+  // It sends all of a big file for any part, which is refused before it comes and would be so for ever.
+  void on_no_ranges() {
     stop();
     events_.emplace_back(WebSeedEnded{fmt::format(
         "it does not answer ranges, which files above {} MiB need; use a server that does", kWholeFileBytesMax >> 20)});
@@ -360,7 +342,6 @@ class WebSeed::Impl {
   int failures_ = 0;  // in a row
   int lacking_ = 0;
   bool has_given_ = false;
-  bool has_no_ranges_ = false;
   base::Instant failed_at_ = base::Instant::min();
   base::Instant paused_until_ = base::Instant::min();
   bool is_paused_ = false;

@@ -290,27 +290,6 @@ TEST(WebSeed, TriesASmallFileAgainThatBreaksOff) {
   EXPECT_TRUE(seeding.seed.next_deadline().has_value());
 }
 
-TEST(WebSeed, GetsTheSmallFilesFromAServerWithoutRanges) {
-  constexpr std::uint64_t kBigBytes = 1000 * kPieceBytes;
-  Seeding seeding(
-      manifest_of({{.path = {"big"}, .size_bytes = kBigBytes}, {.path = {"small"}, .size_bytes = 100}}, true),
-      "http://host/");
-  seeding.fail_next(200);
-  auto seen = seeding.take_seen();
-  EXPECT_EQ(seen.lacking.size(), 1u);
-  EXPECT_EQ(seen.ended, std::nullopt);
-  seeding.seed.request(run_of(7, 0, wire::kBlockBytes), seeding.now);
-  EXPECT_TRUE(seeding.take_fetches().empty()) << "it need not be asked again";
-  seen = seeding.take_seen();
-  EXPECT_EQ(seen.lacking, std::vector<wire::BlockRange>{run_of(7, 0, wire::kBlockBytes)});
-  EXPECT_EQ(seen.released, seen.lacking);
-  seeding.files["http://host/the%20share/small"] = content_of(100);
-  const wire::BlockRange small = run_of(1000, 0, 100);
-  seeding.seed.request(small, seeding.now);
-  seeding.answer_all();
-  EXPECT_EQ(seeding.take_seen().arrived.at(small), content_of(100));
-}
-
 TEST(WebSeed, RefusesAnAnswerThatIsNotWhatWasAskedFor) {
   const std::string block = content_of(wire::kBlockBytes);
   const std::vector<std::pair<int, std::string>> wrong{{206, block + "x"}, {206, block.substr(1)},
