@@ -63,6 +63,7 @@ void Picker::Impl::remove_source(SourceId id) {
   std::erase_if(cancelled_, [id](const Cancelled& cancelled) { return cancelled.source == id; });
   std::erase(heard_, id);
   sources_.erase(id);
+  guessed_rate_.reset();
 }
 
 void Picker::Impl::gain(PickerSource& source, base::PieceIndex piece) {
@@ -141,7 +142,10 @@ void Picker::Impl::on_denied(SourceId id, base::PieceIndex piece) {
 }
 
 void Picker::Impl::on_rate(SourceId id, double rate_bytes_per_s) {
-  if (PickerSource* source = find(id)) source->rate_bytes_per_s = rate_bytes_per_s;
+  PickerSource* source = find(id);
+  if (!source || source->rate_bytes_per_s == rate_bytes_per_s) return;
+  source->rate_bytes_per_s = rate_bytes_per_s;
+  guessed_rate_.reset();
 }
 
 // --- What was asked ---
@@ -313,6 +317,7 @@ std::vector<SourceId> Picker::Impl::on_mismatched(base::PieceIndex piece) {
   const bool is_spoiled = begun->is_spoiled();
   make_fresh(piece);
   ++failures_[piece];
+  standstills_.erase(piece);
   if (is_spoiled) return {};
   if (givers.size() == 1) {
     convict(givers[0].source);

@@ -94,12 +94,16 @@ bool Picker::Impl::may_join(const Asker& asker, const BegunPiece& begun) {
 }
 
 bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begun) {
-  if (asker.source.kind == SourceKind::whole_pieces && !begun.has_place_in_all(asker.id)) return false;
-  if (!must_begin_anew(asker, begun)) return true;
-  if (!begun.owner() && begun.is_coming()) return stands_still(asker, begun);
+  if (must_begin_anew(asker, begun)) return may_take_over(asker, begun);
+  return asker.source.kind != SourceKind::whole_pieces || begun.has_place_in_all(asker.id);
+}
+
+// Whether beginning it anew beats waiting for whoever gives it, or gave it last.
+bool Picker::Impl::may_take_over(const Asker& asker, const BegunPiece& begun) {
   const double guess = guessed_rate();
   const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guess);
   const double limit = mine / kMuchSoonerPart * patience_with(begun);
+  if (!begun.owner() && begun.is_coming()) return stands_still(asker, begun, duration_of(limit));
   base::Instant since = begun.asked_at();
   double its = base::to_seconds(asker.now - since);
   if (begun.owner()) {
@@ -114,19 +118,18 @@ bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begu
 
 // A suspect spoils what others are about to finish. But those who have been asked may be silent for ever, one of them
 // always in the place of another.
-bool Picker::Impl::stands_still(const Asker& asker, const BegunPiece& begun) {
+bool Picker::Impl::stands_still(const Asker& asker, const BegunPiece& begun, base::Duration limit) {
   Standstill& standstill = standstills_.try_emplace(begun.piece(), begun.here_count(), asker.now).first->second;
   if (standstill.here != begun.here_count()) standstill = {begun.here_count(), asker.now};
-  const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guessed_rate());
-  // Never while an honest one may merely be slow.
-  const base::Duration limit =
-      std::max<base::Duration>(kLetDownPauseMax, duration_of(mine / kMuchSoonerPart * patience_with(begun)));
+  limit = std::max<base::Duration>(kLetDownPauseMax, limit);  // never while an honest one may merely be slow
   base::Instant still_until = standstill.since + limit;
-  for (const auto& [id, source] : sources_) {
-    const bool is_asked =
-        std::ranges::find(source.asked, begun.piece(), &PickerSource::Asked::piece) != source.asked.end();
-    if (is_asked && id == asker.id) return false;
-    if (is_asked && source.let_downs == 0) still_until = std::max(still_until, source.heard_at + limit);
+  if (asker.now > still_until) {
+    for (const auto& [id, source] : sources_) {
+      const bool is_asked =
+          std::ranges::find(source.asked, begun.piece(), &PickerSource::Asked::piece) != source.asked.end();
+      if (is_asked && id == asker.id) return false;
+      if (is_asked && source.let_downs == 0) still_until = std::max(still_until, source.heard_at + limit);
+    }
   }
   if (asker.now > still_until) return true;
   look_again_at(still_until, asker.now);
@@ -181,6 +184,7 @@ Run Picker::Impl::begin(const Asker& asker, base::PieceIndex piece) {
 Run Picker::Impl::take_over(const Asker& asker, BegunPiece& begun) {
   const base::PieceIndex piece = begun.piece();
   ++failures_[piece];
+  standstills_.erase(piece);
   throw_away(begun);
   return begin(asker, piece);
 }
@@ -212,7 +216,8 @@ std::uint32_t Picker::Impl::run_blocks(const PickerSource& source) const {
   return static_cast<std::uint32_t>(std::clamp<double>(in_time, 1, blocks_max));
 }
 
-double Picker::Impl::guessed_rate() const {
+double Picker::Impl::guessed_rate() {
+  if (guessed_rate_) return *guessed_rate_;
   double sum = 0;
   double count = 0;
   for (const auto& [id, source] : sources_) {
@@ -220,7 +225,7 @@ double Picker::Impl::guessed_rate() const {
     sum += source.rate_bytes_per_s;
     ++count;
   }
-  return count > 0 ? sum / count : kGuessedRate;
+  return guessed_rate_.emplace(count > 0 ? sum / count : kGuessedRate);
 }
 
 double Picker::Impl::seconds_left(const PickerSource& holder, double guess, base::Instant now) const {
@@ -237,7 +242,7 @@ void Picker::Impl::look_again_at(base::Instant at, base::Instant now) {
 // Nothing is open for it: it takes over the tail of who would end last. That one goes on from the front, so both meet
 // and nothing comes twice but what is under way then. A suspect would only spoil it.
 std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
-  if (is_suspect(asker)) return pick_standing_still(asker);
+  if (is_suspect(asker)) return pick_take_over(asker);
   const double guess = guessed_rate();
   std::vector<std::pair<double, SourceId>> holders;
   for (const auto& [id, source] : sources_) {
@@ -261,20 +266,24 @@ std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
   return std::nullopt;
 }
 
-std::optional<Run> Picker::Impl::pick_standing_still(const Asker& asker) {
+// Also where every block is asked for: one block that nobody brings would be enough to keep it from a suspect.
+std::optional<Run> Picker::Impl::pick_take_over(const Asker& asker) {
   for (auto& [piece, begun] : begun_) {
-    if (begun.owner() || begun.is_whole() || !asker.source.has.test(piece)) continue;
-    if (asker.among && std::find(asker.among->begin(), asker.among->end(), piece) == asker.among->end()) continue;
-    if (stands_still(asker, begun)) return take_over(asker, begun);
+    if (begun.is_whole() || !must_begin_anew(asker, begun) || !may_ask_for(asker, piece)) continue;
+    if (may_take_over(asker, begun)) return take_over(asker, begun);
   }
   return std::nullopt;
+}
+
+bool Picker::Impl::may_ask_for(const Asker& asker, base::PieceIndex piece) {
+  if (!asker.source.has.test(piece)) return false;
+  return !asker.among || std::ranges::find(*asker.among, piece) != asker.among->end();
 }
 
 std::optional<Picker::Impl::Help> Picker::Impl::help_for(const Asker& asker, SourceId holder, bool is_end) {
   const auto& asked = sources_.at(holder).asked;
   for (auto each = asked.rbegin(); each != asked.rend(); ++each) {
-    if (!asker.source.has.test(each->piece)) continue;
-    if (asker.among && std::find(asker.among->begin(), asker.among->end(), each->piece) == asker.among->end()) continue;
+    if (!may_ask_for(asker, each->piece)) continue;
     BegunPiece& begun = *find_begun(each->piece);
     if (must_begin_anew(asker, begun)) {
       if (is_end) return Help{&begun, begun.all()};

@@ -133,8 +133,10 @@ class Picker::Impl {
   std::optional<base::PieceIndex> best_fresh(const Asker& asker);
   bool may_join(const Asker& asker, const BegunPiece& begun);
   bool may_join_unusually(const Asker& asker, const BegunPiece& begun);
-  bool stands_still(const Asker& asker, const BegunPiece& begun);
-  std::optional<Run> pick_standing_still(const Asker& asker);
+  bool may_take_over(const Asker& asker, const BegunPiece& begun);
+  bool stands_still(const Asker& asker, const BegunPiece& begun, base::Duration limit);
+  std::optional<Run> pick_take_over(const Asker& asker);
+  static bool may_ask_for(const Asker& asker, base::PieceIndex piece);
   std::optional<Help> help_for(const Asker& asker, SourceId holder, bool is_end);
   // What is there of it and what this one would give must not be mixed: one of them is a suspect.
   bool must_begin_anew(const Asker& asker, const BegunPiece& begun) const {
@@ -144,7 +146,7 @@ class Picker::Impl {
   Run ask(const Asker& asker, BegunPiece& begun, BlockSpan span);
   Run begin(const Asker& asker, base::PieceIndex piece);
   std::uint32_t run_blocks(const PickerSource& source) const;
-  double guessed_rate() const;
+  double guessed_rate();  // of a source whose own is not known: the mean of the others
   double seconds_left(const PickerSource& holder, double guess, base::Instant now) const;
   void look_again_at(base::Instant at, base::Instant now);
   void note_time(base::Instant now);
@@ -167,10 +169,11 @@ class Picker::Impl {
   RarityOrder fresh_;  // wanted, not verified, not begun; its levels are those of all pieces
   std::unordered_map<base::PieceIndex, BegunPiece> begun_;
   std::unordered_map<base::PieceIndex, std::uint32_t> failures_;  // how often a piece was wrong, until it is right
-  std::unordered_map<base::PieceIndex, Standstill> standstills_;  // until the piece is right
+  std::unordered_map<base::PieceIndex, Standstill> standstills_;  // until it is taken over, or whole
   std::vector<BegunPiece*> open_;                                 // those with open blocks
   Sources sources_;
   std::uint32_t sources_with_all_ = 0;
+  std::optional<double> guessed_rate_;  // until a rate changes
   Suspects suspects_;
   std::vector<Cancelled> cancelled_;
   std::vector<base::PieceIndex> thrown_away_;

@@ -395,6 +395,59 @@ TEST_F(SuspectsTest, ASuspectTakesOverWhereOthersBringNothing) {
   EXPECT_EQ(pick(holder), "-") << "it gives all of it alone";
 }
 
+TEST_F(SuspectsTest, ASuspectTakesOverWhatAnotherSuspectOwesThoughAllOfItIsAskedFor) {
+  make_two_suspects(1);
+  EXPECT_EQ(pick(0, 2), "0:0-15 0:16-31");
+  EXPECT_EQ(pick(1), "-") << "it may still come";
+  pass_deadline();
+  EXPECT_EQ(pick(1), "0:0-15");
+  EXPECT_EQ(cancelled(), "0<0:0-31 ");
+  EXPECT_EQ(pick(0), "-") << "more patiently now";
+}
+
+// How long nothing came of a piece is forgotten with what was there of it.
+class StandstillTest : public SuspectsTest {
+ protected:
+  // Of the only piece: all of it is asked of source 2, silent for half a minute, and a suspect waits.
+  void make_standstill() {
+    make_two_suspects(1);
+    set_rate(0, 1e6);
+    set_rate(1, 1e6);
+    add_seed(2);
+    add_seed(3);
+    EXPECT_EQ(pick(2, 2), "0:0-15 0:16-31");
+    EXPECT_EQ(pick(0), "-");
+    wait(2 * kLetDownPauseMax);
+    release(2, blocks(0, 0, 31));
+  }
+  void expect_that_a_suspect_waits_anew(std::uint32_t suspect) {
+    wait(kLetDownPauseMax);
+    EXPECT_EQ(pick(2, 2), "0:0-15 0:16-31");
+    EXPECT_EQ(pick(suspect), "-");
+    wait(2 * kLetDownPauseMax);
+    EXPECT_EQ(pick(suspect), "0:0-15");
+  }
+};
+
+TEST_F(StandstillTest, IsForgottenWhenThePieceIsTakenOver) {
+  make_standstill();
+  EXPECT_EQ(pick(3, 2), "0:0-15 0:16-31");
+  release(3, blocks(0, 0, 31));
+  EXPECT_EQ(pick(2), "-") << "paused";
+  wait(kLetDownPauseMax);
+  EXPECT_EQ(pick(2, 2), "0:0-15 0:16-31");
+  EXPECT_EQ(pick(0), "0:0-15");
+  picker_->remove_source(SourceId(0));
+  expect_that_a_suspect_waits_anew(1);
+}
+
+TEST_F(StandstillTest, IsForgottenWhenThePieceIsWrong) {
+  make_standstill();
+  give_piece(3, 0);
+  EXPECT_EQ(mismatch(0), "3");
+  expect_that_a_suspect_waits_anew(0);
+}
+
 TEST_F(SuspectsTest, ReportsOfPiecesThatAreNotWholeBlameNobody) {
   make(2, 32);
   add_seed(0);
