@@ -116,7 +116,7 @@ class WebSeed::Impl {
     if (const auto* failed = std::get_if<seam::FetchFailed>(&event)) {
       const auto node = fetches_.extract(failed->fetch);
       if (node.empty()) return false;
-      if (failed->status == kStatusOk && is_big(node.mapped().part)) {
+      if (failed->status == kStatusOk && is_big(node.mapped().part) && !has_given_range_) {
         on_no_ranges();
       } else {
         on_failure(node.mapped(), failed->reason, now);
@@ -231,6 +231,7 @@ class WebSeed::Impl {
     }
     failures_ = 0;
     has_given_ = true;
+    has_given_range_ = has_given_range_ || is_part;
     rate_.on_payload(fetch.part.size_bytes, now);
     if (fetches_.empty()) rate_.on_idle(now);
     const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
@@ -304,7 +305,8 @@ class WebSeed::Impl {
     start_fetches(now);
   }
 
-  // It sends all of a big file for any part, which is refused before it comes and would be so for ever.
+  // It sends all of a big file for any part, which is refused before it comes and would be so for ever. One that once
+  // gave a part may only have been busy (a cache that asked its own server anew).
   void on_no_ranges() {
     stop();
     events_.emplace_back(WebSeedEnded{fmt::format(
@@ -342,6 +344,7 @@ class WebSeed::Impl {
   int failures_ = 0;  // in a row
   int lacking_ = 0;
   bool has_given_ = false;
+  bool has_given_range_ = false;
   base::Instant failed_at_ = base::Instant::min();
   base::Instant paused_until_ = base::Instant::min();
   bool is_paused_ = false;

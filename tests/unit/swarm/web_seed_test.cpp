@@ -283,6 +283,17 @@ TEST(WebSeed, EndsAtOnceWhenAServerSendsAllOfABigFileInsteadOfARange) {
   EXPECT_NE(seeding.take_seen().ended.value_or("").find("does not answer ranges"), std::string::npos);
 }
 
+// A cache that asks its own server anew may leave out the range once, and break off.
+TEST(WebSeed, TriesAgainWhereAServerThatGaveRangesOnceSendsAllAndBreaksOff) {
+  Seeding seeding(one_file(1000 * kPieceBytes));
+  seeding.seed.request(run_of(3, 0, kPieceBytes), kStart);
+  seeding.take_fetches();
+  seeding.answer(seeding.open.begin()->first, 206, content_of(kPieceBytes));
+  seeding.fail_next(200);
+  EXPECT_EQ(seeding.take_seen().ended, std::nullopt);
+  EXPECT_TRUE(seeding.seed.next_deadline().has_value());
+}
+
 TEST(WebSeed, TriesASmallFileAgainThatBreaksOff) {
   Seeding seeding(one_file(2 * kPieceBytes));
   seeding.fail_next(200);
