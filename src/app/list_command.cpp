@@ -66,7 +66,7 @@ void add_list_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--discovery-port", options->swarm.discovery_port, "the UDP port Shoal trackers are found on")
       ->capture_default_str();
   command->add_option("--patience", options->patience_s, "seconds to wait for a first answer")
-      ->check(CLI::Range(0.1, 3600.0));
+      ->check(number_in(0.1, 3600));
   command->callback([options, &chosen] { chosen.run = [options] { return run_list(*options); }; });
 }
 

@@ -165,6 +165,8 @@ class Usage(ErrorCase):
         """By a search it would be told that nobody answers."""
         for options in (("--limit-up", "fast"), ("--seed-for", "soon"), ("--output", "no/such/place")):
             self.assert_refused(USAGE, "disk.img", *options, words=[options[0]])
+        for patience in ("0", "nan"):
+            self.assert_refused(USAGE, "--patience", patience, words=["--patience"], verb="list")
 
     def test_where_nobody_can_be_asked(self):
         for verb in (("get", "disk.img"), ("get",), ("list",)):
