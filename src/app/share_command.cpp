@@ -10,6 +10,7 @@
 
 #include "app/audience.hpp"
 #include "app/cli.hpp"
+#include "app/hash_cache.hpp"
 #include "app/json_events.hpp"
 #include "app/print.hpp"
 #include "app/progress.hpp"
@@ -45,6 +46,7 @@ struct ShareOptions {
   std::string seed_for;
   std::optional<double> ratio;
   bool is_private = false;
+  bool rehashes = false;
   bool no_own_tracker = false;
 };
 
@@ -62,6 +64,18 @@ void warn_of_the_link(const CommonOptions& common, std::uint64_t info_bytes) {
                            "than the {} that peers tell each other; choose bigger pieces, put files together "
                            "in an archive, or hand on a file that shoal make makes",
                            describe_bytes(static_cast<double>(info_bytes)), describe_bytes(swarm::kMetadataBytesMax))});
+}
+
+storage::ShareResult<std::vector<base::Sha1Hash>> hash_or_recall(const ShareOptions& options,
+                                                                 const storage::ScannedShare& share) {
+  if (!options.rehashes) {
+    if (auto known = recall_hashes(share)) return *std::move(known);
+  }
+  WorkProgress progress(options.swarm.common, "hashing " + share.name, share.layout.total_bytes);
+  auto hashes = storage::hash_share(share, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
+  progress.finish();
+  if (hashes) keep_hashes(share, *hashes);
+  return hashes;
 }
 
 std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
@@ -90,9 +104,7 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   }
   print_warnings(common, scanned->warnings);
   warn_of_the_link(common, *info_bytes);
-  WorkProgress progress(common, "hashing " + scanned->name, scanned->layout.total_bytes);
-  auto hashes = storage::hash_share(*scanned, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
-  progress.finish();
+  auto hashes = hash_or_recall(options, *scanned);
   if (!hashes) {
     code = fail(common, exit_code_of(hashes.error().kind), hashes.error().message);
     return std::nullopt;
@@ -356,6 +368,7 @@ void add_share_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--seed-for", options->seed_for, "end after this time, e.g. 10m or 2h");
   command->add_option("--ratio", options->ratio, "end when this times the size was given")->check(number_in(0, 1e6));
   command->add_flag("--private", options->is_private, "peers from trackers only (BEP 27)");
+  command->add_flag("--rehash", options->rehashes, "read all of it, though nothing changed since it was hashed");
   command->add_flag("--no-own-tracker", options->no_own_tracker, "never be the tracker");
   command->callback([options, &chosen] { chosen.run = [options] { return run_share(*options); }; });
 }
