@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <random>
 
@@ -18,6 +19,7 @@
 #include "roles/url_fetch.hpp"
 #include "storage/single_file_store.hpp"
 #include "storage/streaming_store.hpp"
+#include "storage/torrent_store.hpp"
 
 namespace shoal::app {
 namespace {
@@ -44,10 +46,32 @@ struct GetOptions {
   double patience_s = 0;
 };
 
+// Where the result goes.
+struct Place {
+  fs::path folder;
+  std::optional<std::string> name;
+};
+
+Read<Place> choose_place(const GetOptions& options) {
+  std::error_code error;
+  if (options.output.empty()) return Place{.folder = ".", .name = {}};
+  const fs::path output(options.output);
+  if (options.output.ends_with('/') || fs::is_directory(output, error)) {
+    if (fs::is_directory(output, error)) return Place{.folder = output, .name = {}};
+    return std::unexpected(fmt::format("--output {}: there is no such folder; make it first", options.output));
+  }
+  const fs::path parent = output.has_parent_path() ? output.parent_path() : fs::path(".");
+  if (!fs::is_directory(parent, error)) {
+    return std::unexpected(
+        fmt::format("--output {}: there is no folder {}; make it first", options.output, parent.string()));
+  }
+  return Place{.folder = parent, .name = output.filename().string()};
+}
+
 // What is known of the share before the first peer is met.
 struct Wanted {
   std::optional<metainfo::Torrent> torrent;
-  metainfo::Magnet magnet;                       // without a torrent
+  metainfo::Magnet magnet;                       // of a link
   std::vector<base::Endpoint> trackers;          // Shoal trackers of this network
   std::optional<base::Endpoint> course_tracker;  // nothing but the course protocol is spoken there
 };
@@ -93,7 +117,18 @@ std::optional<Wanted> read_torrent_file(const GetOptions& options, ExitCode& cod
   return wanted;
 }
 
-std::optional<Wanted> parse_link(const GetOptions& options, ExitCode& code) {
+// What earlier downloads to this place were told, where it fits.
+std::vector<metainfo::Torrent> find_kept(const Place& place,
+                                         const std::function<bool(const metainfo::Torrent&)>& fits) {
+  std::vector<metainfo::Torrent> kept;
+  for (const fs::path& path : storage::kept_torrents(place.folder, place.name)) {
+    auto torrent = read_torrent(path);
+    if (torrent && fits(*torrent)) kept.push_back(*std::move(torrent));
+  }
+  return kept;
+}
+
+std::optional<Wanted> parse_link(const GetOptions& options, const Place& place, ExitCode& code) {
   auto magnet = metainfo::parse_magnet(options.what);
   if (!magnet) {
     code = fail(options.swarm.common, ExitCode::usage,
@@ -102,7 +137,19 @@ std::optional<Wanted> parse_link(const GetOptions& options, ExitCode& code) {
   }
   Wanted wanted;
   wanted.magnet = std::move(*magnet);
+  auto kept = find_kept(place, [&](const auto& torrent) { return torrent.info_hash == wanted.magnet.info_hash; });
+  if (!kept.empty()) wanted.torrent = std::move(kept.front());
   return wanted;
+}
+
+// For when nobody here knows it: what an earlier download to this place was told.
+std::optional<metainfo::Torrent> remember(const GetOptions& options, const Place& place) {
+  auto kept = find_kept(place, [&options](const metainfo::Torrent& torrent) {
+    return options.what.empty() || options.what == torrent.manifest.name ||
+           base::Sha1Hash::parse_hex(options.what) == torrent.info_hash;
+  });
+  if (kept.size() != 1) return std::nullopt;
+  return std::move(kept.front());
 }
 
 // Rather than the name of a share.
@@ -111,7 +158,7 @@ bool is_path(const std::string& what) {
 }
 
 // By name, or the only one: what the trackers of this network say.
-std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
+std::optional<Wanted> search(const GetOptions& options, const Place& place, ExitCode& code) {
   auto search_options = make_search_options(options.swarm, TrackerUrls::name_shoal_trackers);
   if (!search_options) {
     code = fail(options.swarm.common, ExitCode::usage, search_options.error());
@@ -126,11 +173,19 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
   }
   search_options->goal = roles::ShareSearchOptions::Goal::fetch;
   search_options->name = options.what;
-  if (options.patience_s > 0) search_options->patience = base::from_seconds(options.patience_s);
+  auto remembered = remember(options, place);
+  if (options.patience_s > 0 && !remembered) search_options->patience = base::from_seconds(options.patience_s);
   const auto search = roles::make_share_search(std::move(*search_options));
   const seam::Finish finish = run_search(options.swarm, *search);
   const roles::ShareSearchResult& result = search->result();
   Wanted wanted;
+  if (finish.result == seam::Finish::Result::nothing_found && remembered) {
+    print_warnings(options.swarm.common,
+                   {fmt::format("no tracker here knows {} now; going on with what was begun in {}",
+                                remembered->manifest.name, place.folder.string())});
+    wanted.torrent = std::move(remembered);
+    return wanted;
+  }
   if (finish.result == seam::Finish::Result::nothing_found && options.what.empty() && result.shares.empty() &&
       !result.course_trackers.empty()) {
     wanted.course_tracker = result.course_trackers.front();
@@ -148,9 +203,9 @@ std::optional<Wanted> search(const GetOptions& options, ExitCode& code) {
   return wanted;
 }
 
-std::optional<Wanted> find(const GetOptions& options, ExitCode& code) {
+std::optional<Wanted> find(const GetOptions& options, const Place& place, ExitCode& code) {
   const std::string scheme = scheme_of(options.what);
-  if (scheme == "magnet") return parse_link(options, code);
+  if (scheme == "magnet") return parse_link(options, place, code);
   if (scheme == "http" || scheme == "https") return fetch_url(options, code);
   if (options.what.find("://") != std::string::npos) {
     code = fail(options.swarm.common, ExitCode::usage,
@@ -161,7 +216,7 @@ std::optional<Wanted> find(const GetOptions& options, ExitCode& code) {
   if (is_path(options.what) && fs::exists(options.what, error)) return read_torrent_file(options, code);
   // Another file that bears the name of a share is mostly that share, got before.
   if (fs::is_regular_file(options.what, error) && read_torrent(options.what)) return read_torrent_file(options, code);
-  return search(options, code);
+  return search(options, place, code);
 }
 
 // A magnet link or a torrent from elsewhere: trackers of this network may know the swarm, too. False: it was
@@ -179,28 +234,6 @@ bool add_local_trackers(const GetOptions& options, Wanted& wanted, ExitCode& cod
   if (finish.result != seam::Finish::Result::interrupted) return true;
   code = end_with(options, finish);
   return false;
-}
-
-// Where the result goes.
-struct Place {
-  fs::path folder;
-  std::optional<std::string> name;
-};
-
-Read<Place> choose_place(const GetOptions& options) {
-  std::error_code error;
-  if (options.output.empty()) return Place{.folder = ".", .name = {}};
-  const fs::path output(options.output);
-  if (options.output.ends_with('/') || fs::is_directory(output, error)) {
-    if (fs::is_directory(output, error)) return Place{.folder = output, .name = {}};
-    return std::unexpected(fmt::format("--output {}: there is no such folder; make it first", options.output));
-  }
-  const fs::path parent = output.has_parent_path() ? output.parent_path() : fs::path(".");
-  if (!fs::is_directory(parent, error)) {
-    return std::unexpected(
-        fmt::format("--output {}: there is no folder {}; make it first", options.output, parent.string()));
-  }
-  return Place{.folder = parent, .name = output.filename().string()};
 }
 
 std::optional<base::Duration> patience_of(const GetOptions& options) {
@@ -223,22 +256,14 @@ Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options) {
   return host;
 }
 
+// The machine adds the trackers and web seeds that the torrent names.
 void add_wanted(const Wanted& wanted, roles::SwarmHostOptions& host) {
   for (const base::Endpoint& tracker : wanted.trackers) host.tracker_tiers.push_back({announce_url(tracker)});
-  if (wanted.torrent) {
-    host.info_hash = wanted.torrent->info_hash;
-    host.torrent = wanted.torrent;
-    const auto& tiers = wanted.torrent->tracker_tiers;
-    host.tracker_tiers.insert(host.tracker_tiers.end(), tiers.begin(), tiers.end());
-    const auto& seeds = wanted.torrent->web_seeds;
-    host.web_seeds.insert(host.web_seeds.end(), seeds.begin(), seeds.end());
-  } else {
-    host.info_hash = wanted.magnet.info_hash;
-    for (const std::string& url : wanted.magnet.trackers) host.tracker_tiers.push_back({url});
-    const auto& seeds = wanted.magnet.web_seeds;
-    host.web_seeds.insert(host.web_seeds.end(), seeds.begin(), seeds.end());
-    host.peers.insert(host.peers.end(), wanted.magnet.peers.begin(), wanted.magnet.peers.end());
-  }
+  for (const std::string& url : wanted.magnet.trackers) host.tracker_tiers.push_back({url});
+  host.web_seeds.insert(host.web_seeds.end(), wanted.magnet.web_seeds.begin(), wanted.magnet.web_seeds.end());
+  host.peers.insert(host.peers.end(), wanted.magnet.peers.begin(), wanted.magnet.peers.end());
+  host.torrent = wanted.torrent;
+  host.info_hash = wanted.torrent ? wanted.torrent->info_hash : wanted.magnet.info_hash;
 }
 
 // Where the bytes go with --stdout. Everything that is printed goes to standard error from here on, so that no event
@@ -349,7 +374,7 @@ ExitCode run_get(const GetOptions& options) {
   if (options.to_stdout) data = take_stdout();
   if (!data) return fail(common, ExitCode::usage, data.error());
   ExitCode code = ExitCode::done;
-  auto wanted = find(options, code);
+  auto wanted = find(options, *place, code);
   if (!wanted) return code;
   if (wanted->course_tracker) return run_course(options, *wanted->course_tracker, std::move(host->peers), *place);
   if (!add_local_trackers(options, *wanted, code)) return code;

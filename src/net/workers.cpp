@@ -63,6 +63,7 @@ JobResult run_job(storage::PieceStore& store, seam::AbandonPiece& job) {
 JobResult run_job(storage::PieceStore& store, seam::OpenStore& job) {
   auto held = store.open(job.manifest);
   if (!held) return {.error = std::move(held.error()), .answer = {}};
+  if (auto kept = store.keep_torrent(job.torrent); !kept) return {.error = std::move(kept.error()), .answer = {}};
   return {.error = {}, .answer = seam::StoreOpened{std::move(*held)}};
 }
 

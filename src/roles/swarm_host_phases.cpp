@@ -121,7 +121,11 @@ void SwarmHost::open_store(Instant now) {
                 now);
   }
   if (!download_) phase_ = Phase::opening;
-  context_.actions.emplace_back(seam::OpenStore{torrent().manifest});
+  metainfo::Torrent kept{.info = torrent().info, .tracker_tiers = all_tiers(context_.options)};
+  kept.web_seeds = context_.options.web_seeds;
+  add_missing(kept.web_seeds, torrent().web_seeds);
+  context_.actions.emplace_back(
+      seam::OpenStore{.manifest = torrent().manifest, .torrent = metainfo::encode_torrent(kept)});
 }
 
 void SwarmHost::on_store_opened(const std::vector<seam::HeldPiece>& held, Instant now) {

@@ -77,6 +77,7 @@ struct CloseDatagram {
 // --- Storing (a client) --- each may be answered by StoreFailed instead
 struct OpenStore {  // -> StoreOpened
   metainfo::Manifest manifest;
+  base::Bytes torrent = {};  // a .torrent file to keep beside what is not finished; empty: none
 };
 // `places` are the indices, all with the same hash, that this piece fills; `size_bytes` is exact.
 struct BeginPiece {

@@ -30,6 +30,9 @@ class PieceStore {
   // Prepares for this manifest and gives the pieces that are there already, each one hashed now. Creates folders.
   virtual StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) = 0;
 
+  // After open(): a .torrent file, kept beside what is not finished for a later run that finds nobody to tell it.
+  virtual StoreResult<void> keep_torrent(base::ByteView /*torrent*/) { return {}; }
+
   // `places`: every index this content fills, all with the same hash. size_bytes: exact.
   virtual StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places,
                                   std::uint64_t size_bytes) = 0;

@@ -34,6 +34,7 @@ struct TorrentPlace {
   std::string part;  // the share on its way
   std::string side;  // bytes of files nobody wants
   std::string journal;
+  std::string torrent;
   metainfo::InfoHash info_hash;
 
   [[nodiscard]] std::string whole_path() const { return folder->path_of(name); }

@@ -363,6 +363,9 @@ TorrentStore::~TorrentStore() = default;
 StoreResult<std::vector<seam::HeldPiece>> TorrentStore::open(const metainfo::Manifest& manifest) {
   return impl_->open(manifest);
 }
+StoreResult<void> TorrentStore::keep_torrent(base::ByteView torrent) {
+  return impl_->keep_torrent(torrent);
+}
 StoreResult<void> TorrentStore::begin(seam::WriteId write, std::vector<PieceIndex> places, std::uint64_t size_bytes) {
   return impl_->begin(write, places, size_bytes);
 }

@@ -4,8 +4,9 @@
 // Two ways to make one:
 //  - download(): while it is not finished everything lies beside its final place under a hidden name (.NAME.shoal-part,
 //    a file or a folder with the tree of files), with a journal (.NAME.shoal-journal) of the pieces that are verified
-//    and on disk, and a lock; finish() gives files their modes and times, makes links and empty files, and renames the
-//    whole in one step. The journal stays while somebody goes on giving (keeps_journal).
+//    and on disk, the .torrent (.NAME.shoal-torrent), and a lock; finish() gives files their modes and times, makes
+//    links and empty files, and renames the whole in one step. The journal stays while somebody goes on giving
+//    (keeps_journal).
 //  - serve(): data that is there already, made or checked by the caller; nothing is ever written.
 //
 // Always holds: the journal claims a piece only after its bytes are in their place, and says which claims outlive a
@@ -64,6 +65,7 @@ class TorrentStore final : public PieceStore, public PieceLibrary {
   // PieceStore. put() takes the bytes of a piece in any order, also twice. Of one that serve() made, open() and
   // finish() only.
   StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest) override;
+  StoreResult<void> keep_torrent(base::ByteView torrent) override;
   StoreResult<void> begin(seam::WriteId write, std::vector<base::PieceIndex> places, std::uint64_t size_bytes) override;
   StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes) override;
   StoreResult<bool> complete(seam::WriteId write) override;
@@ -79,5 +81,10 @@ class TorrentStore final : public PieceStore, public PieceLibrary {
   explicit TorrentStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// The .torrent files that downloads into this folder keep while they are not finished or go on giving; of the one that
+// is to be called `name` only.
+[[nodiscard]] std::vector<std::filesystem::path> kept_torrents(const std::filesystem::path& folder,
+                                                               const std::optional<std::string>& name);
 
 }  // namespace shoal::storage

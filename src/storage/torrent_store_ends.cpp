@@ -1,5 +1,9 @@
 // How a TorrentStore begins and ends: open(), finish(), serve().
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/check.hpp"
@@ -15,6 +19,8 @@ using base::PieceIndex;
 using metainfo::Manifest;
 using seam::StoreError;
 using seam::StoreErrorKind;
+
+constexpr std::string_view kTorrentSuffix = ".shoal-torrent";
 
 // Millions of hashes that are far apart in memory: most are told apart by a first part that is not.
 std::vector<PieceIndex> sorted_by_hash(const Manifest& manifest) {
@@ -41,6 +47,13 @@ std::vector<PieceIndex> sorted_by_hash(const Manifest& manifest) {
   return pieces;
 }
 
+bool holds_bytes(const Folder& folder, const std::string& name, base::ByteView bytes) {
+  const auto file = folder.open_plain(name, O_RDONLY);
+  if (!file || file->version.size_bytes != bytes.size()) return false;
+  base::Bytes there(bytes.size());
+  return read_at(file->fd.get(), there, 0) == there.size() && std::ranges::equal(there, bytes);
+}
+
 }  // namespace
 
 TorrentStore::Impl::Impl(TorrentStoreOptions options) : options_(std::move(options)) {}
@@ -61,8 +74,7 @@ TorrentStore::Impl::~Impl() {
   const bool has_part = place_.folder->kind_of(place_.part) != Folder::EntryKind::none;
   if (!has_part && !has_whole_) {
     // Nothing has come yet, or somebody removed it: the journal is of no use to anybody.
-    place_.folder->remove(place_.journal);
-    place_.folder->remove(place_.side);
+    remove_journal();
     return;
   }
   // The next run then needs to trust nobody's clock.
@@ -90,6 +102,27 @@ StoreResult<std::vector<seam::HeldPiece>> TorrentStore::Impl::open(const Manifes
   }
   adopt(*opened, std::move(shared), std::move(journal));
   return held();
+}
+
+StoreResult<void> TorrentStore::Impl::keep_torrent(base::ByteView torrent) {
+  if (torrent.empty() || is_serving_ || options_.is_nameless) return {};
+  const Folder& folder = *place_.folder;
+  // Everything is there, and nothing is left that a later run would go on with.
+  if (folder.kind_of(place_.journal) == Folder::EntryKind::none) return {};
+  if (holds_bytes(folder, place_.torrent, torrent)) return {};
+  auto file = TemporaryFile::create(place_.folder, place_.torrent + "~");
+  if (!file) return std::unexpected(std::move(file.error()));
+  if (auto written = file->write(torrent); !written) return written;
+  // Or the rename might survive a power cut and the bytes not.
+  if (::fdatasync(file->fd()) != 0) {
+    return std::unexpected(store_error(errno, "write", folder.path_of(place_.torrent)));
+  }
+  if (auto renamed = file->rename_to(place_.torrent); !renamed) return std::unexpected(std::move(renamed.error()));
+  return {};
+}
+
+void TorrentStore::Impl::remove_journal() {
+  for (const std::string& name : {place_.journal, place_.side, place_.torrent}) place_.folder->remove(name);
 }
 
 // Also again after a failure: what is there is there.
@@ -122,7 +155,13 @@ StoreResult<void> TorrentStore::Impl::prepare_place(const Manifest& manifest) {
   auto folder = Folder::open(options_.folder, Folder::Missing::is_an_error);
   if (!folder) return std::unexpected(std::move(folder.error()));
   if (options_.is_nameless) {
-    place_ = {.folder = *std::move(folder), .name = name, .part = name, .side = {}, .journal = {}, .info_hash = {}};
+    place_ = {.folder = *std::move(folder),
+              .name = name,
+              .part = name,
+              .side = {},
+              .journal = {},
+              .torrent = {},
+              .info_hash = {}};
     return {};
   }
   auto lock = LockFile::acquire(*folder, sibling_name(name, ".shoal-lock"), path_);
@@ -134,6 +173,7 @@ StoreResult<void> TorrentStore::Impl::prepare_place(const Manifest& manifest) {
             .part = sibling_name(name, ".shoal-part"),
             .side = sibling_name(name, ".shoal-side"),
             .journal = sibling_name(name, ".shoal-journal"),
+            .torrent = sibling_name(name, kTorrentSuffix),
             .info_hash = options_.info_hash};
   return {};
 }
@@ -231,8 +271,7 @@ StoreResult<void> TorrentStore::Impl::keep_or_remove_journal(const std::vector<b
   clear_part(place_, manifest_, rest);
   journal_.reset();
   if (!options_.keeps_journal && std::ranges::find(rest, true) == rest.end()) {
-    place_.folder->remove(place_.journal);
-    place_.folder->remove(place_.side);
+    remove_journal();
     return {};
   }
   TorrentClaims claims{.held = verified_, .new_pieces = {}, .in_tree = files_->in_tree(), .files = {}};
@@ -246,6 +285,20 @@ StoreResult<void> TorrentStore::Impl::keep_or_remove_journal(const std::vector<b
   auto created = TorrentJournal::create(place_.folder, place_.journal, key, claims);
   if (!created) return std::unexpected(std::move(created.error()));
   return {};
+}
+
+std::vector<std::filesystem::path> kept_torrents(const std::filesystem::path& folder,
+                                                 const std::optional<std::string>& name) {
+  std::vector<std::filesystem::path> kept;
+  const auto opened = Folder::open(folder, Folder::Missing::is_an_error);
+  if (!opened) return kept;
+  const std::string only = name ? sibling_name(*name, kTorrentSuffix) : "";
+  for (const std::string& each : (*opened)->names()) {
+    if (!each.starts_with('.') || !each.ends_with(kTorrentSuffix)) continue;
+    if (!name || each == only) kept.push_back(folder / each);
+  }
+  std::ranges::sort(kept);
+  return kept;
 }
 
 // --- making one ---

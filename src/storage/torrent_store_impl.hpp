@@ -33,6 +33,7 @@ class TorrentStore::Impl {
   ~Impl();
 
   StoreResult<std::vector<seam::HeldPiece>> open(const metainfo::Manifest& manifest);
+  StoreResult<void> keep_torrent(base::ByteView torrent);
   StoreResult<void> begin(seam::WriteId write, const std::vector<base::PieceIndex>& places, std::uint64_t size_bytes);
   StoreResult<void> put(seam::WriteId write, std::uint64_t offset_bytes, base::ByteView bytes);
   StoreResult<bool> complete(seam::WriteId write);
@@ -62,6 +63,7 @@ class TorrentStore::Impl {
   StoreResult<std::vector<seam::HeldPiece>> open_nameless(std::shared_ptr<const metainfo::Manifest> manifest);
   StoreResult<void> prepare_place(const metainfo::Manifest& manifest);
   StoreResult<void> choose_files(const metainfo::Manifest& manifest);
+  void remove_journal();
   void adopt(OpenedTorrent& opened, std::shared_ptr<const metainfo::Manifest> manifest,
              std::optional<TorrentJournal> journal);
   [[nodiscard]] std::vector<seam::HeldPiece> held() const;

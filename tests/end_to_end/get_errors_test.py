@@ -402,7 +402,7 @@ class Waiting(ErrorCase):
         process.signal(signal.SIGINT)
         self.assert_exit(process, INTERRUPTED)
         self.assertIn("run this again", finished(process)["message"])
-        self.assertEqual(leftovers(self.there), [".disk.img.shoal-journal", ".disk.img.shoal-part"])
+        self.assertEqual(leftovers(self.there), [".disk.img.shoal-journal", ".disk.img.shoal-part", ".disk.img.shoal-torrent"])
         again = self.got(*what, "--json")
         held = events(again, "manifest")[0]["held"]
         self.assertGreater(held, 0)

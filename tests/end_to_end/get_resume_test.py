@@ -242,5 +242,53 @@ class KilledWhileGiving(VerbCase):
         self.assertTrue((self.there / "disk.img").read_bytes() == content)
 
 
+@expanded
+class WithoutTheSharer(VerbCase):
+    """Whoever began once needs nobody to tell what the share is."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.write("disk.img", some_bytes(3 * MIB))
+        self.sharer = self.share(self.disk)
+        self.ways = {"name": "disk.img", "hash": self.sharer.shared["info_hash"],
+                     "magnet": self.sharer.shared["magnet"], "nothing": ()}
+
+    def end_killed(self, process):
+        process.signal(signal.SIGKILL)
+        process.wait()
+
+    @for_each(**themselves("name", "hash", "magnet", "nothing"))
+    def test_who_was_complete_gives_again(self, way):
+        what = as_arguments(self.ways[way])
+        first = self.get(*what, "--seed", "--json")
+        wait_event(first, "note", text="disk.img is complete; giving it to others")
+        self.end_killed(first)
+        self.end_killed(self.sharer)
+        second = self.get(*what, "--seed", "--json", "--patience", "60")
+        manifest = wait_event(second, "manifest")
+        self.assertEqual(manifest["held"], self.sharer.shared["pieces"])
+        other = self.there / "other"
+        other.mkdir()
+        self.got(self.ways["magnet"], cwd=other)
+        self.assert_same(other / "disk.img", self.disk)
+
+    @for_each(**themselves("name", "nothing"))
+    def test_who_had_begun_goes_on(self, way):
+        what = as_arguments(self.ways[way])
+        first = self.get(*what, "--json", "--limit-down", "1M")
+        wait_event(first, "piece", status="verified")
+        self.end_killed(first)
+        self.end_killed(self.sharer)
+        again = self.share(self.disk, "--no-local")
+        second = self.got(*what, *peer_of(again)[1:])
+        self.assertIn("going on with what was begun", second.story())
+        self.assert_same(self.there / "disk.img", self.disk)
+        self.assertEqual(leftovers(self.there), [])
+
+
+def as_arguments(what):
+    return (what,) if isinstance(what, str) else what
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -138,6 +138,58 @@ TEST_F(TorrentPlaceTest, TellsFilesApartThatDifferInCaseWhereTheFileSystemDoes) 
   expect_files(share, {0, 1, 2});
 }
 
+// --- the .torrent that is kept ---
+
+TEST_F(TorrentPlaceTest, KeepsTheTorrentWhileItIsNotFinished) {
+  const std::filesystem::path kept = in(".share.shoal-torrent");
+  {
+    const auto store = make_store();
+    open_indices(*store, share_.manifest);
+    ASSERT_TRUE(store->keep_torrent(base::view_of("a torrent")));
+    put_pieces(*store, share_, {0});
+  }
+  EXPECT_EQ(kept_torrents(folder_.path(), std::nullopt), std::vector{kept});
+  EXPECT_EQ(kept_torrents(folder_.path(), "share"), std::vector{kept});
+  EXPECT_TRUE(kept_torrents(folder_.path(), "another").empty());
+  const auto store = make_store();
+  open_indices(*store, share_.manifest);
+  ASSERT_TRUE(store->keep_torrent(base::view_of("the torrent")));
+  EXPECT_EQ(base::text_of(read_file(kept).value()), "the torrent");
+  put_pieces(*store, share_, share_.all_pieces());
+  ASSERT_TRUE(store->finish());
+  EXPECT_TRUE(kept_torrents(folder_.path(), std::nullopt).empty());
+}
+
+TEST_F(TorrentPlaceTest, KeepsNoTorrentOfWhatNeverBegan) {
+  {
+    const auto store = make_store();
+    open_indices(*store, share_.manifest);
+    ASSERT_TRUE(store->keep_torrent(base::view_of("a torrent")));
+  }
+  EXPECT_TRUE(names_in(folder_.path()).empty());
+}
+
+TEST_F(TorrentPlaceTest, KeepsTheTorrentWithTheJournalThatStays) {
+  download_all(share_, true);
+  {
+    const auto store = make_store({}, true);
+    open_indices(*store, share_.manifest);
+    ASSERT_TRUE(store->keep_torrent(base::view_of("a torrent")));
+    ASSERT_TRUE(store->finish());
+  }
+  EXPECT_EQ(kept_torrents(folder_.path(), "share").size(), 1u);
+  download_all(share_);
+  EXPECT_EQ(names_in(folder_.path()), std::vector<std::string>{"share"});
+}
+
+TEST_F(TorrentPlaceTest, KeepsNoTorrentBesideWhatIsWholeAndHasNoJournal) {
+  download_all(share_);
+  const auto store = make_store();
+  open_indices(*store, share_.manifest);
+  ASSERT_TRUE(store->keep_torrent(base::view_of("a torrent")));
+  EXPECT_TRUE(kept_torrents(folder_.path(), std::nullopt).empty());
+}
+
 // --- the journal that stays ---
 
 TEST_F(TorrentPlaceTest, BeginsAFinishedShareWithoutHashingWhenTheJournalStayed) {
