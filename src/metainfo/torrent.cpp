@@ -131,6 +131,14 @@ base::Bytes encode_info(const Manifest& manifest, bool is_private) {
   return out.end().take();
 }
 
+base::Bytes encode_trackers(const std::vector<std::vector<std::string>>& tiers) {
+  bencode::Writer out;
+  out.begin_dictionary();
+  write_trackers(out, tiers);
+  const base::Bytes dictionary = out.end().take();
+  return {dictionary.begin() + 1, dictionary.end() - 1};
+}
+
 base::Bytes encode_torrent(const Torrent& torrent) {
   bencode::Writer out;
   out.begin_dictionary();

@@ -69,6 +69,8 @@ struct Torrent {
 [[nodiscard]] base::Bytes encode_info(const Manifest& manifest, bool is_private);
 // A whole .torrent; `torrent.info` goes in as it is.
 [[nodiscard]] base::Bytes encode_torrent(const Torrent& torrent);
+// The keys `announce` and `announce-list` with their values, as a torrent has them; nothing without trackers.
+[[nodiscard]] base::Bytes encode_trackers(const std::vector<std::vector<std::string>>& tiers);
 // encode_info, hashed: a Torrent without trackers.
 [[nodiscard]] Torrent make_torrent(Manifest manifest, bool is_private);
 

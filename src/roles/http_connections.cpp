@@ -199,21 +199,24 @@ void HttpConnections::respond(Connections::iterator found, tracker::HttpAnswer a
                               base::Instant now) {
   Connection& connection = found->second;
   connection.is_answering = true;
-  const std::uint64_t body_bytes = answer.shared_body ? answer.shared_body->size() : answer.response.body.size();
+  const std::uint64_t shared_bytes = answer.shared_body ? answer.shared_body->size() - answer.shared_from : 0;
+  const std::uint64_t body_bytes = answer.response.body.size() + shared_bytes;
   set_deadline(found, now + kHttpGrace + time_at_the_rate(is_head ? 0 : body_bytes));
-  if (answer.shared_body == nullptr) {
+  if (shared_bytes == 0) {
     actions_.emplace_back(
         seam::Send{found->first, wire::encode_http_response(answer.response, !connection.is_last, is_head)});
     return;
   }
   base::Bytes head = wire::encode_http_response_head(answer.response, body_bytes, !connection.is_last);
-  if (is_head || body_bytes == 0) {
+  if (is_head) {
     actions_.emplace_back(seam::Send{found->first, std::move(head)});
     return;
   }
-  actions_.emplace_back(seam::SendPiece{.conn = found->first,
-                                        .header = std::move(head),
-                                        .piece = std::make_shared<const SharedBody>(std::move(answer.shared_body))});
+  head.insert(head.end(), answer.response.body.begin(), answer.response.body.end());
+  actions_.emplace_back(
+      seam::SendPiece{.conn = found->first,
+                      .header = std::move(head),
+                      .piece = std::make_shared<const SharedBody>(std::move(answer.shared_body), answer.shared_from)});
 }
 
 // Whatever follows cannot be told apart from it any more: the last answer.

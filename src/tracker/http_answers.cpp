@@ -65,9 +65,29 @@ bool is_equal(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+std::string announce_url(std::uint16_t port, const course::Asker& asker) {
+  return fmt::format("http://{}:{}/announce", asker.local.to_string(), port);
+}
+
+// So that whoever has nothing but the torrent finds the others. The rest of the file goes out as it is kept.
+HttpAnswer torrent_of(const Share& share, const std::string& our_url) {
+  HttpAnswer answer{.response = {.content_type = "application/x-bittorrent"}, .shared_body = share.torrent_file};
+  std::vector<std::vector<std::string>> tiers = share.torrent.tracker_tiers;
+  const bool is_named =
+      std::ranges::any_of(tiers, [&](const auto& tier) { return std::ranges::find(tier, our_url) != tier.end(); });
+  if (is_named || (share.torrent.is_private && !tiers.empty())) return answer;
+  tiers.insert(tiers.begin(), {our_url});
+  const auto before = base::ByteView(*share.torrent_file).first(share.trackers_begin);
+  const base::Bytes trackers = metainfo::encode_trackers(tiers);
+  answer.response.body.assign(before.begin(), before.end());
+  answer.response.body.insert(answer.response.body.end(), trackers.begin(), trackers.end());
+  answer.shared_from = share.trackers_end;
+  return answer;
+}
+
 std::string magnet_of(const Share& share, std::uint16_t port, const course::Asker& asker) {
   metainfo::Magnet magnet{.info_hash = share.torrent.info_hash, .name = share.torrent.manifest.name};
-  magnet.trackers.push_back(fmt::format("http://{}:{}/announce", asker.local.to_string(), port));
+  magnet.trackers.push_back(announce_url(port, asker));
   return metainfo::encode_magnet(magnet);
 }
 
@@ -162,7 +182,7 @@ HttpAnswer HttpAnswers::share(const HttpRequest& request, base::ByteView body, c
   if (!is_reading(request)) return {.response = change_share(request, body, asker, now)};
   const Share* found = shares_.find(share_name(request));
   if (found == nullptr) return {.response = text(404, kNoShare)};
-  return {.response = {.content_type = "application/x-bittorrent"}, .shared_body = found->torrent_file};
+  return torrent_of(*found, announce_url(options_.port, asker));
 }
 
 HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteView body, const course::Asker& asker,

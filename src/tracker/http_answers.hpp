@@ -3,7 +3,10 @@
 //
 //   GET /announce, /scrape        BEP 3, 7, 23, 48
 //   GET /shares                   JSON: [{"name", "info_hash", "size", "files", "seeds", "leechers", "magnet"}]
-//   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too
+//   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too. This tracker is
+//   the
+//                                 first it names, at the address that was asked, unless it is named or the torrent is
+//                                 private and names others
 //   PUT /shares/NAME.torrent      publish it; DELETE takes it back, with ?if=unused only when nobody has or gets it
 //   GET /healthz, /metrics, /     for machines that watch, and for a person who looks
 //
@@ -12,6 +15,7 @@
 // more share, the one that has been without members the longest makes room.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -50,7 +54,9 @@ struct ConnectionCounts {
 
 struct HttpAnswer {
   wire::HttpResponse response;
-  std::shared_ptr<const base::Bytes> shared_body;  // instead of response.body; may be null
+  // What follows response.body, from `shared_from` on; may be null.
+  std::shared_ptr<const base::Bytes> shared_body;
+  std::size_t shared_from = 0;
 };
 
 class HttpAnswers {

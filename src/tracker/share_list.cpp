@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.hpp"
 #include "bencode/bencode.hpp"
 #include "course/messages.hpp"
 
@@ -14,8 +15,25 @@ namespace {
 constexpr std::size_t kSavedFields = 2;  // name, torrent
 constexpr const char* kNoRoom = "the torrents of this tracker's shares take all the room it has for them";
 
-std::shared_ptr<const base::Bytes> copy_of(base::ByteView bytes) {
-  return std::make_shared<const base::Bytes>(bytes.begin(), bytes.end());
+// Without a name and an order yet; `torrent` was read from `torrent_file`.
+Share make_share(metainfo::Torrent torrent, base::ByteView torrent_file) {
+  const auto value = bencode::parse(torrent_file, bencode::Keys::in_any_order);
+  SHOAL_CHECK(value && value->dictionary() != nullptr);
+  Share share{.name = {}, .torrent = std::move(torrent), .torrent_file = {}};
+  base::Bytes file{std::byte{'d'}};
+  share.trackers_begin = share.trackers_end = file.size();
+  for (const bencode::Entry& entry : *value->dictionary()) {
+    const std::string length = fmt::format("{}:", entry.key.size());
+    for (const base::ByteView part : {base::view_of(length), base::view_of(entry.key), entry.value.raw}) {
+      file.insert(file.end(), part.begin(), part.end());
+    }
+    if (entry.key < "announce") share.trackers_begin = file.size();
+    if (entry.key <= "announce-list") share.trackers_end = file.size();
+  }
+  file.push_back(std::byte{'e'});
+  share.torrent.info = base::Bytes();
+  share.torrent_file = std::make_shared<const base::Bytes>(std::move(file));
+  return share;
 }
 
 }  // namespace
@@ -38,10 +56,8 @@ std::expected<const Share*, std::string> ShareList::add(base::ByteView torrent_f
                                                         const ChooseToDrop& choose_to_drop) {
   auto torrent = metainfo::parse_torrent(torrent_file);
   if (!torrent) return std::unexpected(torrent.error().describe());
-  torrent->info = base::Bytes();
-  if (const Share* same = find_hash(torrent->info_hash); same != nullptr) {
-    return replace(*same, std::move(*torrent), torrent_file);
-  }
+  Share share = make_share(std::move(*torrent), torrent_file);
+  if (const Share* same = find_hash(share.torrent.info_hash); same != nullptr) return replace(*same, std::move(share));
   while (!has_room_for(torrent_file.size())) {
     const Share* dropped = choose_to_drop ? choose_to_drop() : nullptr;
     if (dropped == nullptr) break;
@@ -53,30 +69,28 @@ std::expected<const Share*, std::string> ShareList::add(base::ByteView torrent_f
   if (!has_room_for(torrent_file.size())) {
     return std::unexpected(kNoRoom);
   }
-  std::string unique(name.empty() ? torrent->manifest.name : name);
-  for (int number = 2; find_name(unique) != nullptr; ++number) {
-    unique = fmt::format("{} ({})", torrent->manifest.name, number);
-  }
+  const std::string& own_name = share.torrent.manifest.name;
+  share.name = name.empty() ? own_name : std::string(name);
+  for (int number = 2; find_name(share.name) != nullptr; ++number)
+    share.name = fmt::format("{} ({})", own_name, number);
+  share.order = next_order_++;
   bytes_ += torrent_file.size();
   ++changes_;
-  shares_.push_back(std::make_unique<Share>(Share{.name = std::move(unique),
-                                                  .torrent = std::move(*torrent),
-                                                  .torrent_file = copy_of(torrent_file),
-                                                  .order = next_order_++}));
+  shares_.push_back(std::make_unique<Share>(std::move(share)));
   return shares_.back().get();
 }
 
 // With its name and its place among the others. Who has no web seed to name takes none away from who has.
-std::expected<const Share*, std::string> ShareList::replace(const Share& known, metainfo::Torrent torrent,
-                                                            base::ByteView torrent_file) {
-  const bool would_lose_seeds = torrent.web_seeds.empty() && !known.torrent.web_seeds.empty();
-  if (would_lose_seeds || std::ranges::equal(*known.torrent_file, torrent_file)) return &known;
+std::expected<const Share*, std::string> ShareList::replace(const Share& known, Share next) {
+  const bool would_lose_seeds = next.torrent.web_seeds.empty() && !known.torrent.web_seeds.empty();
+  if (would_lose_seeds || *known.torrent_file == *next.torrent_file) return &known;
   const std::uint64_t bytes_of_others = bytes_ - known.torrent_file->size();
-  if (bytes_of_others + torrent_file.size() > kShareBytesMax) return std::unexpected(kNoRoom);
+  if (bytes_of_others + next.torrent_file->size() > kShareBytesMax) return std::unexpected(kNoRoom);
   Share& share = **std::ranges::find(shares_, &known, [](const auto& one) { return one.get(); });
-  share.torrent = std::move(torrent);
-  share.torrent_file = copy_of(torrent_file);
-  bytes_ = bytes_of_others + torrent_file.size();
+  next.name = share.name;
+  next.order = share.order;
+  share = std::move(next);
+  bytes_ = bytes_of_others + share.torrent_file->size();
   ++changes_;
   return &share;
 }

@@ -6,6 +6,7 @@
 // the place of the old ones, unless it has no web seeds and the old has.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -24,10 +25,14 @@ inline constexpr std::size_t kSharesMax = 1000;
 inline constexpr std::uint64_t kShareBytesMax = 192u << 20;  // with their names they fit a file of saved state
 
 struct Share {
-  std::string name;                                 // unique
-  metainfo::Torrent torrent;                        // but for `info`: torrent_file has it
-  std::shared_ptr<const base::Bytes> torrent_file;  // as it was published; shared with whoever is sending it
-  std::uint64_t order = 0;                          // grows with each publication: the newest has the highest
+  std::string name;           // unique
+  metainfo::Torrent torrent;  // but for `info`: torrent_file has it
+  // As it was published, but for the order of its keys, which is that of BEP 3; shared with whoever is sending it.
+  std::shared_ptr<const base::Bytes> torrent_file;
+  // Where in it `announce` and `announce-list` are, or would be: others can be put in their place without reading it.
+  std::size_t trackers_begin = 0;
+  std::size_t trackers_end = 0;
+  std::uint64_t order = 0;  // grows with each publication: the newest has the highest
 };
 // Whether a course client can get it: one file, not more than 65,535 pieces.
 [[nodiscard]] bool is_for_course(const Share& share);
@@ -58,8 +63,7 @@ class ShareList {
   // With the name it had; none: that of the torrent.
   [[nodiscard]] std::expected<const Share*, std::string> add(base::ByteView torrent_file, std::string_view name,
                                                              const ChooseToDrop& choose_to_drop);
-  [[nodiscard]] std::expected<const Share*, std::string> replace(const Share& known, metainfo::Torrent torrent,
-                                                                 base::ByteView torrent_file);
+  [[nodiscard]] std::expected<const Share*, std::string> replace(const Share& known, Share next);
   [[nodiscard]] bool has_room_for(std::size_t torrent_bytes) const;
 
   std::vector<std::unique_ptr<Share>> shares_;

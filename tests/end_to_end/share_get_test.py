@@ -74,6 +74,7 @@ class ByWhat(OneFile):
     def test_nobody_needs_to_be_looked_for(self):
         self.get_all(
             magnet_link=(self.sharer.shared["magnet"], "--no-local"),
+            url_of_a_torrent=(self.torrent_url(), "--no-local"),
             info_hash_and_peer=("magnet:?xt=urn:btih:" + self.sharer.shared["info_hash"], *peer_of(self.sharer)),
             torrent_file_and_peer=(self.torrent_file(), *peer_of(self.sharer)),
         )

@@ -64,6 +64,11 @@ class TrackerCase(ProcessCase):
     def http(self):
         return Http(self, self.address)
 
+    def naming_the_tracker(self, torrent):
+        """A torrent without a tracker as this one gives it."""
+        announce = f"http://{self.address[0]}:{self.address[1]}/announce"
+        return b"d8:announce" + bencode.encode(announce) + torrent.removeprefix(b"d")
+
     def publish(self, name, **contents):
         torrent, info_hash = torrent_of(name, **contents)
         status, _ = self.http().ask("PUT", "/shares/any.torrent", torrent)
@@ -125,8 +130,11 @@ class Shares(TrackerCase):
             ["ä b.img", info_hash.hex(), 100_000, 1, 1, 0],
         )
         self.assertTrue(share["magnet"].startswith(f"magnet:?xt=urn:btih:{info_hash.hex()}&"), share["magnet"])
-        self.assertEqual(http.get("/shares/%C3%A4%20b.img.torrent"), torrent)
-        self.assertEqual(http.get(f"/shares/{info_hash.hex()}.torrent"), torrent)
+        given = self.naming_the_tracker(torrent)
+        self.assertEqual(http.get("/shares/%C3%A4%20b.img.torrent"), given)
+        self.assertEqual(http.get(f"/shares/{info_hash.hex()}.torrent"), given)
+        self.assertEqual(http.ask("HEAD", f"/shares/{info_hash.hex()}.torrent"), (200, b""))
+        self.assertEqual(bencode.info_hash(bencode.decode(given)), info_hash.hex())
         self.assertIn("ä b.img", http.get("/").decode())
         self.assertEqual(http.ask("DELETE", f"/shares/{info_hash.hex()}.torrent")[0], 200)
         self.assertEqual(http.ask("GET", "/shares/%C3%A4%20b.img.torrent")[0], 404)
@@ -142,7 +150,8 @@ class Shares(TrackerCase):
         self.assertEqual(connection.recv(1000), b"HTTP/1.1 100 Continue\r\n\r\n")
         connection.sendall(torrent)
         self.assertTrue(connection.recv(1000).startswith(b"HTTP/1.1 201 "))
-        self.assertEqual(self.http().get(f"/shares/{info_hash.hex()}.torrent"), torrent)
+        given = self.http().get(f"/shares/{info_hash.hex()}.torrent")
+        self.assertEqual(given, self.naming_the_tracker(torrent))
 
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_curl_publishes_without_waiting(self):
@@ -153,7 +162,7 @@ class Shares(TrackerCase):
         command = ["curl", "--silent", "--verbose", "--fail", "-T", self.root / "big.torrent", url]
         said = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30).stderr
         self.assertIn(b"< HTTP/1.1 100 Continue", said, "curl waits a second for a tracker that says nothing")
-        self.assertEqual(self.http().get("/shares/big.torrent"), torrent)
+        self.assertEqual(self.http().get("/shares/big.torrent"), self.naming_the_tracker(torrent))
 
     def test_what_is_no_torrent_is_refused(self):
         self.start_tracker()
@@ -222,7 +231,7 @@ class Restarts(TrackerCase):
         self.assert_exit(tracker, DONE)
         self.start_tracker(*state)
         http = self.http()
-        self.assertEqual(http.get("/shares/disk.img.torrent"), torrent)
+        self.assertEqual(http.get("/shares/disk.img.torrent"), self.naming_the_tracker(torrent))
         self.assertEqual(endpoints(http.announce(info_hash, peer(2), 7002, 5)["peers"]), [("127.0.0.1", 7001)])
 
     def test_peers_of_yesterday_are_forgotten(self):
@@ -237,7 +246,7 @@ class Restarts(TrackerCase):
         os.utime(saved, (yesterday, yesterday))
         self.start_tracker(*state)
         http = self.http()
-        self.assertEqual(http.get("/shares/disk.img.torrent"), torrent)
+        self.assertEqual(http.get("/shares/disk.img.torrent"), self.naming_the_tracker(torrent))
         self.assertEqual(http.announce(info_hash, peer(2), 7002, 5)["peers"], b"")
 
     def test_one_that_is_killed_has_its_shares(self):
@@ -249,7 +258,7 @@ class Restarts(TrackerCase):
         tracker.signal(9)
         tracker.wait()
         self.start_tracker(*state)
-        self.assertEqual(self.http().get("/shares/disk.img.torrent"), torrent)
+        self.assertEqual(self.http().get("/shares/disk.img.torrent"), self.naming_the_tracker(torrent))
 
     def test_spoilt_state_is_told_of_and_left_behind(self):
         (self.root / "state").mkdir()
@@ -287,12 +296,12 @@ class BadClients(TrackerCase):
         http = self.http()
         for number in range(100):
             self.assertIn("peers", http.announce(HASH, peer(number), 7000 + number, 5))
-        self.assertEqual(http.get(f"/shares/{info_hash.hex()}.torrent"), torrent)
+        self.assertEqual(http.get(f"/shares/{info_hash.hex()}.torrent"), self.naming_the_tracker(torrent))
         self.assertLess(memory_kib(tracker) - before, 16 * 1024, "they share one copy of the answer")
         received = b""
         while len(received) < 200_000:
             received += slow[0].recv(65536)
-        self.assertIn(torrent[:1000], received)
+        self.assertIn(torrent[1:1000], received)
         self.assert_alive(tracker)
         self.assertEqual(len(trickling), 100)
 

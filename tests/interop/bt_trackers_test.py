@@ -1,10 +1,10 @@
 """aria2, Transmission and libtorrent take from Shoal and give to it, when a tracker is all that brings them together:
-Shoal's, over HTTP and over UDP, and opentracker, likewise."""
+Shoal's, over HTTP and over UDP, or by a torrent of its own, and opentracker."""
 
 import unittest
 
 from support.network import enter_fresh_network
-from support.swarm_case import TRACKER_PORT, SwarmCase, assert_all_taken, make_pairs
+from support.swarm_case import TRACKER_PORT, Pair, SwarmCase, assert_all_taken, make_pairs
 from support.torrent_programs import OPENTRACKER_PORT, OpenTracker
 
 
@@ -45,6 +45,14 @@ class ByTracker(SwarmCase):
         pairs = self.make_pairs(OPENTRACKER_PORT)
         tracker = OpenTracker(self, self.tracker_host, *(pair.torrent for pair in pairs))
         self.assert_all_find_each_other(pairs, tracker.address)
+
+    def test_with_the_torrents_that_shoals_tracker_hands_out(self):
+        """Those that fetch a .torrent by its URL; they know of nobody but who it names."""
+        pairs = [Pair(self, name, shoal_gives=True) for name in ("aria2", "transmission")]
+        for pair in pairs:
+            pair.shoal = self.share_on(self.shoal_host, pair.given)
+            pair.start_program(f"http://{self.shoal_host.ip}:{TRACKER_PORT}/shares/{pair.given.name}.torrent")
+        assert_all_taken(self, pairs)
 
 
 if __name__ == "__main__":

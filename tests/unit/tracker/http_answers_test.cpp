@@ -19,13 +19,24 @@ constexpr Asker kNeighbour{{0xc0a80002}, kUs};
 constexpr Asker kStranger{{0x08080808}, kUs};
 constexpr base::Network kCampus{{0x839f1407}, 22};  // 131.159.20.7: local there, whatever the addresses are
 
+constexpr const char* kOurUrl = "http://192.168.0.1:8000/announce";
+
+// As a neighbour is given it.
+base::Bytes naming_us(metainfo::Torrent torrent) {
+  torrent.tracker_tiers.insert(torrent.tracker_tiers.begin(), {kOurUrl});
+  return metainfo::encode_torrent(torrent);
+}
+
 struct HttpTracker {
   explicit HttpTracker(SwarmsOptions options = {.local_networks = {kCampus}})
       : swarms(std::move(options), base::Rng(1)) {}
 
   HttpResponse ask(HttpRequest request, base::ByteView body = {}, const Asker& asker = kNeighbour) {
     HttpAnswer answer = answers.answer(request, body, asker, now);
-    if (answer.shared_body) answer.response.body = *answer.shared_body;
+    if (answer.shared_body) {
+      const base::ByteView shared = base::ByteView(*answer.shared_body).subspan(answer.shared_from);
+      answer.response.body.insert(answer.response.body.end(), shared.begin(), shared.end());
+    }
     return std::move(answer.response);
   }
   HttpResponse get(std::string path, std::string query = {}) {
@@ -76,8 +87,9 @@ TEST(HttpAnswers, ASharePublishedFromTheLocalNetworkIsListedAndGiven) {
   const HttpResponse created = tracker.put("disk.img", torrent);
   EXPECT_EQ(created.status, 201);
   EXPECT_TRUE(tracker.answers.take_is_changed());
-  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, torrent);
-  EXPECT_EQ(tracker.get("/shares/" + make_torrent("disk.img").info_hash.to_hex() + ".torrent").body, torrent);
+  const base::Bytes given = naming_us(make_torrent("disk.img"));
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, given);
+  EXPECT_EQ(tracker.get("/shares/" + make_torrent("disk.img").info_hash.to_hex() + ".torrent").body, given);
   (void)tracker.get("/announce", announce_query(0));
   const auto list = boost::json::parse(HttpTracker::text(tracker.get("/shares"))).as_array();
   ASSERT_EQ(list.size(), 1u);
@@ -150,7 +162,57 @@ TEST(HttpAnswers, PublishingTheSameContentWithOtherTrackersReplacesTheOldTorrent
   const base::Bytes file = metainfo::encode_torrent(torrent);
   EXPECT_EQ(tracker.put("disk.img", file).status, 200);
   EXPECT_TRUE(tracker.answers.take_is_changed()) << "it is to be saved";
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, naming_us(torrent));
+}
+
+TEST(HttpAnswers, ATorrentNamesThisTrackerAtTheAddressThatWasAskedAndKeepsTheRest) {
+  HttpTracker tracker;
+  metainfo::Torrent torrent = make_torrent("disk.img");
+  torrent.tracker_tiers = {{"http://a.example/announce", "http://b.example/announce"}, {"udp://c.example:1"}};
+  torrent.comment = "a comment";
+  torrent.creation_date = 1'000'000'000;
+  torrent.web_seeds = {"http://web.example/disk.img"};
+  ASSERT_EQ(tracker.put("disk.img", metainfo::encode_torrent(torrent)).status, 201);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, naming_us(torrent));
+  const Asker elsewhere{{0x0a000002}, {0x0a000001}};
+  const HttpRequest request{.method = "GET", .path = "/shares/disk.img.torrent"};
+  torrent.tracker_tiers.insert(torrent.tracker_tiers.begin(), {"http://10.0.0.1:8000/announce"});
+  EXPECT_EQ(tracker.ask(request, {}, elsewhere).body, metainfo::encode_torrent(torrent));
+}
+
+TEST(HttpAnswers, ATorrentThatNamesThisTrackerIsGivenAsItIs) {
+  HttpTracker tracker;
+  metainfo::Torrent torrent = make_torrent("disk.img");
+  torrent.tracker_tiers = {{"http://a.example/announce", kOurUrl}};
+  const base::Bytes file = metainfo::encode_torrent(torrent);
+  ASSERT_EQ(tracker.put("disk.img", file).status, 201);
   EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, file);
+}
+
+TEST(HttpAnswers, APrivateTorrentNamesThisTrackerOnlyWhenItNamesNoOther) {
+  HttpTracker tracker;
+  metainfo::Torrent torrent = metainfo::make_torrent(make_torrent("disk.img").manifest, true);
+  ASSERT_EQ(tracker.put("disk.img", metainfo::encode_torrent(torrent)).status, 201);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, naming_us(torrent));
+  torrent.tracker_tiers = {{"http://tracker.example/announce"}};
+  const base::Bytes file = metainfo::encode_torrent(torrent);
+  ASSERT_EQ(tracker.put("disk.img", file).status, 200);
+  EXPECT_EQ(tracker.get("/shares/disk.img.torrent").body, file);
+}
+
+TEST(HttpAnswers, ATorrentWhoseKeysAreInNoOrderIsGivenInOrderWithItsInfoUntouched) {
+  HttpTracker tracker;
+  const metainfo::Torrent torrent = make_torrent("disk.img");
+  const std::string info(base::text_of(torrent.info));
+  const std::string file = "d4:info" + info + "7:comment1:c13:announce-listll8:http://xee1:ai1ee";
+  const base::ByteView view = base::view_of(file);
+  ASSERT_EQ(tracker.put("disk.img", {view.begin(), view.end()}).status, 201);
+  EXPECT_EQ(HttpTracker::text(tracker.get("/shares/disk.img.torrent")),
+            "d1:ai1e8:announce32:http://192.168.0.1:8000/announce13:announce-listll"
+            "32:http://192.168.0.1:8000/announceel8:http://xee7:comment1:c4:info" +
+                info + "e");
+  EXPECT_EQ(tracker.put("disk.img", {view.begin(), view.end()}).status, 200);
+  EXPECT_EQ(tracker.shares.changes(), 1u) << "it is the same";
 }
 
 TEST(HttpAnswers, ASwarmWhoseShareIsTakenBackIsLikeAnyOther) {
