@@ -43,7 +43,7 @@ FileInfoAnswers::View& FileInfoAnswers::view_for(const course::Asker& asker, bas
   auto share = share_.current();
   const auto is_the_one = [&](const std::unique_ptr<View>& view) {
     return view->share == share && view->asker.local == asker.local &&
-           view->asker.is_on_this_host() == asker.is_on_this_host();
+           view->asker.is_on_this_host() == asker.is_on_this_host() && share_.are_alike(view->asker, asker);
   };
   const auto found = std::ranges::find_if(views_, is_the_one);
   if (found != views_.end()) return **found;
@@ -52,7 +52,7 @@ FileInfoAnswers::View& FileInfoAnswers::view_for(const course::Asker& asker, bas
   probes_.forget_old(now);
   auto view = std::make_unique<View>();
   view->asker = asker;
-  view->peers = visible_peers(*share, asker);
+  view->peers = visible_peers(*share, asker, [&](base::Endpoint peer) { return share_.may_tell(asker, peer); });
   view->share = std::move(share);
   views_.push_back(std::move(view));
   return *views_.back();
@@ -80,8 +80,8 @@ void FileInfoAnswers::settle(View& view, base::Instant now) {
     view.known_until = std::min(view.known_until, probes_.known_until(peer, now));
   }
   if (view.message == nullptr || dead != view.dead) {
-    view.message =
-        std::make_shared<const base::Bytes>(course::encode_file_info(visible_share(*view.share, view.asker, dead)));
+    view.message = std::make_shared<const base::Bytes>(
+        course::encode_file_info(visible_share(*view.share, view.asker, view.peers, dead)));
     view.dead = std::move(dead);
   }
   for (const AskId& ask : view.askers) answers_.push_back({ask, view.message});

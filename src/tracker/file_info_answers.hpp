@@ -2,8 +2,8 @@
 // peers of the share were probed. Called by the tracker role; probing happens through `actions`.
 //
 // A "view" is a share as askers of one kind see it: those that reached this host at one address, from this host or from
-// another. Its encoded message is kept and made again only when a peer's state changes, so that thousands of requests
-// cost next to nothing.
+// another, and may be told of the same peers. Its encoded message is kept and made again only when a peer's state
+// changes, so that thousands of requests cost next to nothing.
 //
 // Always holds: every ask is answered once, within about the probe timeout; at most kViewsMax views are kept besides
 // those that somebody waits for.

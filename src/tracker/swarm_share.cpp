@@ -18,28 +18,35 @@ struct Owner {
   [[nodiscard]] bool has(base::PieceIndex piece) const { return !held || held->test(piece); }
 };
 
-// A random choice of them when there are too many; sorted. Those inside this host, which others cannot reach, are named
-// when there is nobody else.
-std::vector<Owner> owners_of(const base::Sha1Hash& info_hash, Swarms& swarms, std::uint32_t piece_count) {
+// Those on networks inside this host, or the others. A random choice of them when there are too many; sorted.
+std::vector<Owner> owners_of(const Share& share, Swarms& swarms, bool is_inside) {
   std::vector<Owner> owners;
   std::vector<const SwarmMember*> others;
-  swarms.visit(info_hash, [&](const SwarmMember& member) {
+  swarms.visit(share.torrent.info_hash, [&](const SwarmMember& member) {
     if (!base::text_of(member.peer_id).starts_with(kShoalPrefix)) return;
+    if (swarms.is_internal(member.endpoint.address) != is_inside) return;
     if (member.is_seed() && owners.size() < kOwnersNamedMax)
       owners.push_back({.endpoint = member.endpoint, .held = {}});
     if (!member.held.empty() && !member.is_seed() && others.size() < kOwnersNamedMax) others.push_back(&member);
   });
   for (const SwarmMember* member : others) {
     if (owners.size() == kOwnersNamedMax) break;
-    auto held = parse_held(member->held, piece_count);
+    auto held = parse_held(member->held, share.torrent.manifest.piece_count());
     if (held && !held->is_none()) owners.push_back({.endpoint = member->endpoint, .held = std::move(held)});
-  }
-  const auto is_outside = [&swarms](const Owner& owner) { return !swarms.is_internal(owner.endpoint.address); };
-  if (std::ranges::any_of(owners, is_outside)) {
-    std::erase_if(owners, [&](const Owner& owner) { return !is_outside(owner); });
   }
   std::ranges::sort(owners, {}, &Owner::endpoint);
   return owners;
+}
+
+// Each piece begins at another owner, so that a long list is used evenly.
+void add_owners(std::vector<base::Endpoint>& peers, const std::vector<Owner>& owners, std::uint32_t piece) {
+  std::size_t added = 0;
+  for (std::size_t k = 0; k < owners.size() && added < kOwnersMax; ++k) {
+    const Owner& owner = owners[(piece + k) % owners.size()];
+    if (!owner.has(base::PieceIndex(piece))) continue;
+    peers.push_back(owner.endpoint);
+    ++added;
+  }
 }
 
 std::optional<std::uint32_t> take_number(std::string_view& text) {
@@ -87,7 +94,8 @@ const Share* SwarmShare::choose() const {
 
 std::shared_ptr<const course::FileInfo> SwarmShare::current() {
   const Share* share = choose();
-  if (share == nullptr || !is_for_course(*share)) {
+  is_published_ = share != nullptr && is_for_course(*share);
+  if (!is_published_) {
     if (configured_ != nullptr) return configured_->current();
     // A well-formed question is always answered (course-protocol 4.12); a file without a name is one nobody takes.
     static const auto kNothing = std::make_shared<const course::FileInfo>();
@@ -105,18 +113,24 @@ std::shared_ptr<const course::FileInfo> SwarmShare::current() {
   return told_;
 }
 
+bool SwarmShare::may_tell(const course::Asker& asker, base::Endpoint peer) const {
+  return !is_published_ || swarms_.is_reachable(peer, asker);
+}
+
+bool SwarmShare::are_alike(const course::Asker& one, const course::Asker& other) const {
+  return !is_published_ || swarms_.are_alike(one, other);
+}
+
 course::FileInfo SwarmShare::describe(const Share& share) {
   const metainfo::Manifest& manifest = share.torrent.manifest;
-  const std::vector<Owner> owners = owners_of(share.torrent.info_hash, swarms_, manifest.piece_count());
+  const std::vector<Owner> outside = owners_of(share, swarms_, false);
+  const std::vector<Owner> inside = owners_of(share, swarms_, true);
   course::FileInfo info{.filename = manifest.name, .chunks = {}};
   info.chunks.reserve(manifest.pieces.size());
   for (std::uint32_t i = 0; i < manifest.piece_count(); ++i) {
     course::ChunkRecord record{.hash = manifest.pieces[i], .peers = {}};
-    // Each chunk begins at another owner, so that a long list is used evenly.
-    for (std::size_t k = 0; k < owners.size() && record.peers.size() < kOwnersMax; ++k) {
-      const Owner& owner = owners[(i + k) % owners.size()];
-      if (owner.has(base::PieceIndex(i))) record.peers.push_back(owner.endpoint);
-    }
+    add_owners(record.peers, outside, i);
+    add_owners(record.peers, inside, i);
     info.chunks.push_back(std::move(record));
   }
   return info;

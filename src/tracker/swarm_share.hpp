@@ -3,7 +3,8 @@
 //
 // Always holds: the same pointer until the share or its swarm changed, and then for kShareValidity and kPieceValidity
 // for each piece at least, since every new one costs a message of its own; at most kOwnersMax owners of a chunk, spread
-// over all that are named; at most kOwnersNamedMax are, seeds before others: each has to be probed.
+// over all that are named; at most kOwnersNamedMax are, seeds before others: each has to be probed. Those on a network
+// inside this host are counted apart, so that neither they nor the others are missing where only they can be told.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,9 @@ class SwarmShare final : public ShareProvider {
   // What current() goes by.
   void set_now(base::Instant now) { now_ = now; }
   std::shared_ptr<const course::FileInfo> current() override;
+  // By the rules of announces, when the share is a published one.
+  [[nodiscard]] bool may_tell(const course::Asker& asker, base::Endpoint peer) const override;
+  [[nodiscard]] bool are_alike(const course::Asker& one, const course::Asker& other) const override;
 
  private:
   [[nodiscard]] const Share* choose() const;
@@ -47,6 +51,7 @@ class SwarmShare final : public ShareProvider {
   base::Instant made_{};
   base::Sha1Hash made_of_;
   std::uint64_t made_from_ = 0;  // the swarm's generation
+  bool is_published_ = false;    // what current() gave last
   std::shared_ptr<const course::FileInfo> told_;
 };
 

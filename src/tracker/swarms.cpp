@@ -53,6 +53,8 @@ class Swarms::Impl {
   std::vector<SwarmMember> members(const Sha1Hash& info_hash) const;
   bool is_internal(base::Ipv4Address address) const;
   bool is_near(base::Ipv4Address address) const;
+  bool is_reachable(Endpoint peer, const Asker& asker) const;
+  bool are_alike(const Asker& one, const Asker& other) const;
   std::uint64_t generation(const Sha1Hash& info_hash) const;
   void expire(Instant now);
   Totals totals() const;
@@ -79,7 +81,6 @@ class Swarms::Impl {
   void remove(Entry& entry, Endpoint endpoint);
   bool make_room(Entry& entry, const Swarm::Member& newcomer);
   [[nodiscard]] Endpoint endpoint_of(const wire::AnnounceRequest& request, const Asker& asker) const;
-  [[nodiscard]] bool is_reachable(Endpoint peer, Endpoint told, const Asker& asker) const;
   [[nodiscard]] wire::AnnounceReply without_peers(const Swarm& swarm) const;
   [[nodiscard]] wire::AnnounceReply reply_to(const wire::AnnounceRequest& request, const Asker& asker,
                                              const Entry& entry, Endpoint self);
@@ -244,13 +245,20 @@ std::expected<wire::AnnounceReply, std::string> Swarms::Impl::announce(const wir
   return reply_to(request, asker, *entry, self);
 }
 
-// `peer` as it is known, and as this asker would be told.
-bool Swarms::Impl::is_reachable(Endpoint peer, Endpoint told, const Asker& asker) const {
-  if (told.address.is_local() && !asker.address.is_local()) return false;
+bool Swarms::Impl::is_reachable(Endpoint peer, const Asker& asker) const {
   if (asker.is_on_this_host()) return true;
+  if (course::endpoint_for(asker, peer).address.is_local() && !asker.address.is_local()) return false;
   return std::ranges::all_of(options_.internal_networks, [&](const base::Network& network) {
     return !network.contains(peer.address) || network.contains(asker.address);
   });
+}
+
+bool Swarms::Impl::are_alike(const Asker& one, const Asker& other) const {
+  if (one.is_on_this_host() || other.is_on_this_host()) return one.is_on_this_host() == other.is_on_this_host();
+  return one.address.is_local() == other.address.is_local() &&
+         std::ranges::all_of(options_.internal_networks, [&](const base::Network& network) {
+           return network.contains(one.address) == network.contains(other.address);
+         });
 }
 
 wire::AnnounceReply Swarms::Impl::without_peers(const Swarm& swarm) const {
@@ -276,9 +284,9 @@ wire::AnnounceReply Swarms::Impl::reply_to(const wire::AnnounceRequest& request,
     const SwarmMember& about = member.about;
     if (about.endpoint == self || about.peer_id == request.peer_id) continue;
     if (is_seed && about.is_seed()) continue;
-    const Endpoint told = course::endpoint_for(asker, about.endpoint);
-    if (!is_reachable(about.endpoint, told, asker)) continue;
-    reply.peers.push_back({.endpoint = told, .peer_id = wants_ids ? std::optional(about.peer_id) : std::nullopt});
+    if (!is_reachable(about.endpoint, asker)) continue;
+    reply.peers.push_back({.endpoint = course::endpoint_for(asker, about.endpoint),
+                           .peer_id = wants_ids ? std::optional(about.peer_id) : std::nullopt});
     if (member.ipv6 && is_near(asker.address)) reply.peers6.push_back(*member.ipv6);
   }
   return reply;
@@ -404,6 +412,14 @@ bool Swarms::is_internal(base::Ipv4Address address) const {
 
 bool Swarms::is_near(base::Ipv4Address address) const {
   return impl_->is_near(address);
+}
+
+bool Swarms::is_reachable(Endpoint peer, const Asker& asker) const {
+  return impl_->is_reachable(peer, asker);
+}
+
+bool Swarms::are_alike(const Asker& one, const Asker& other) const {
+  return impl_->are_alike(one, other);
 }
 
 std::uint64_t Swarms::generation(const Sha1Hash& info_hash) const {

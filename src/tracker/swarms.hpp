@@ -74,6 +74,11 @@ class Swarms {
   // Of a network inside this host; of the local network, whatever its addresses are.
   [[nodiscard]] bool is_internal(base::Ipv4Address address) const;
   [[nodiscard]] bool is_near(base::Ipv4Address address) const;
+  // Whether `asker` can use `peer`, as it is known: what is inside this host is for this host and that network, local
+  // addresses are for local askers.
+  [[nodiscard]] bool is_reachable(base::Endpoint peer, const course::Asker& asker) const;
+  // Whether two askers can use the same peers.
+  [[nodiscard]] bool are_alike(const course::Asker& one, const course::Asker& other) const;
   // Changes whenever members() would say something else. Never the same for two swarms, nor for one that was forgotten
   // and came again; 0 for a swarm that is not there.
   [[nodiscard]] std::uint64_t generation(const base::Sha1Hash& info_hash) const;

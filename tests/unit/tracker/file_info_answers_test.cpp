@@ -13,6 +13,7 @@ using std::chrono::seconds;
 
 constexpr base::Endpoint kLoopback{base::Ipv4Address::loopback(), 8001};
 constexpr course::Asker kRemote{{0x0a000009}, {0x0a000001}};
+constexpr course::Asker kOutsider{{0x0a000008}, kRemote.local};  // is not told of bob
 constexpr course::Asker kLocal{base::Ipv4Address::loopback(), base::Ipv4Address::loopback()};
 
 struct FixedShare final : ShareProvider {
@@ -25,6 +26,12 @@ struct FixedShare final : ShareProvider {
         course::FileInfo{.filename = std::move(name), .chunks = {{.hash = {}, .peers = std::move(peers)}}});
   }
   std::shared_ptr<const course::FileInfo> share;
+  bool may_tell(const course::Asker& asker, base::Endpoint peer) const override {
+    return peer != kBob || asker.address != kOutsider.address;
+  }
+  bool are_alike(const course::Asker& one, const course::Asker& other) const override {
+    return (one.address == kOutsider.address) == (other.address == kOutsider.address);
+  }
   int asked = 0;
 };
 
@@ -137,6 +144,17 @@ TEST_F(FileInfoAnswersTest, TellsApartAskersOnThisHostAndOnOthersThatCameToTheSa
   probe_results({});
   EXPECT_EQ(peers_told(remote), (std::vector<base::Endpoint>{{kRemote.local, kLoopback.port}}));
   EXPECT_EQ(peers_told(here), std::vector{kLoopback});
+}
+
+TEST_F(FileInfoAnswersTest, TellsApartAskersWhoMayBeToldOfDifferentPeers) {
+  const AskId outsider = ask(kOutsider);
+  EXPECT_EQ(dials(), 1u) << "whom it is not told of nobody has to try";
+  const AskId other = ask(kRemote);
+  probe_results({kAlice, kBob});
+  EXPECT_EQ(peers_told(outsider), std::vector{kAlice});
+  EXPECT_EQ(peers_told(other), (std::vector{kAlice, kBob}));
+  share.set({kBob});
+  EXPECT_TRUE(peers_told(ask(kOutsider)).empty()) << "nobody is left";
 }
 
 TEST_F(FileInfoAnswersTest, ProbesAgainAfterTheValidityAndNoticesAPeerThatWentAndCame) {

@@ -150,14 +150,59 @@ TEST(SwarmShare, NamesNoMoreOwnersThanCanBeProbedAtOnceAndSeedsFirst) {
   EXPECT_EQ(owners[999].size(), 10u) << "only the seeds have it";
 }
 
-TEST(SwarmShare, ThoseInsideThisHostAreNamedWhenThereIsNobodyElse) {
-  World world({.internal_networks = {{{0xac110001}, 16}}});
-  const Ipv4Address container{0xac110002};
+constexpr base::Network kContainers{{0xac110001}, 16};
+constexpr Endpoint kContainer{{0xac110002}, 6881};
+
+// Whom an asker is told of for a share whose first chunk a container has, and somebody else, too, when there is one.
+std::vector<Endpoint> told_to(World& world, const course::Asker& asker) {
+  std::vector<Endpoint> told;
+  const auto owners = world.owners();
+  for (const Endpoint& owner : owners.at(0)) {
+    if (world.share.may_tell(asker, owner)) told.push_back(course::endpoint_for(asker, owner));
+  }
+  return told;
+}
+
+TEST(SwarmShare, ThoseInsideThisHostAreForThisHostAndThatNetwork) {
+  World world({.internal_networks = {kContainers}});
+  const course::Asker outside{kPartial, kUs};
+  const course::Asker here{kUs, kUs};
+  const course::Asker inside{{0xac110003}, kContainers.address};
   ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
-  world.announce(container, 0);
-  EXPECT_EQ(world.owners()[0], (std::vector<Endpoint>{{container, 6881}}));
+  world.announce(kContainer.address, 0);
+  EXPECT_TRUE(told_to(world, outside).empty()) << "also when there is nobody else";
+  EXPECT_EQ(told_to(world, here), std::vector{kContainer});
+  EXPECT_EQ(told_to(world, inside), std::vector{kContainer});
   world.announce(kSeed, 0);
-  EXPECT_EQ(world.owners()[0], (std::vector<Endpoint>{kSeedEnd}));
+  EXPECT_EQ(told_to(world, outside), std::vector{kSeedEnd});
+  EXPECT_EQ(told_to(world, here), (std::vector{kSeedEnd, kContainer}));
+  EXPECT_EQ(told_to(world, inside), (std::vector{kSeedEnd, kContainer}));
+  EXPECT_FALSE(world.share.are_alike(outside, inside));
+  EXPECT_FALSE(world.share.are_alike(outside, here));
+  EXPECT_TRUE(world.share.are_alike(outside, {kSeed, kUs}));
+}
+
+TEST(SwarmShare, ManyInsideThisHostDoNotCrowdOutTheOthers) {
+  World world({.internal_networks = {kContainers}});
+  ASSERT_TRUE(world.shares.publish(torrent_file("disk.img")));
+  wire::AnnounceRequest request{.info_hash = make_torrent("disk.img").info_hash, .port = 6881, .left = 0};
+  std::ranges::copy(base::view_of("-SH0100-"), request.peer_id.begin());
+  for (std::uint32_t i = 0; i < 2 * kOwnersNamedMax; ++i) {
+    request.peer_id[17] = static_cast<std::byte>(1 + i / 256);
+    request.peer_id[18] = static_cast<std::byte>(i);
+    ASSERT_TRUE(world.swarms.announce(request, {{kContainer.address.value + i}, kContainers.address}, world.now));
+  }
+  world.announce(kSeed, 0);
+  for (const auto& owners : world.owners()) {
+    EXPECT_EQ(owners.size(), 1 + kOwnersMax);
+    EXPECT_EQ(owners.front(), kSeedEnd);
+  }
+}
+
+TEST(SwarmShare, WhomTheConfigurationNamesEverybodyIsToldOf) {
+  World world({.internal_networks = {kContainers}});
+  ASSERT_TRUE(world.share.current()->filename.empty());
+  EXPECT_TRUE(world.share.may_tell({kPartial, kUs}, kContainer));
 }
 
 // A list for the most pieces there can be, of owners that lack most of them, costs little time and comes seldom.

@@ -210,6 +210,8 @@ TEST(Swarms, LocalAddressesAreForTheLocalNetwork) {
   EXPECT_EQ(endpoints(tracker.announce(AnnounceTracker::request(5, 5), {other_public, kUs})),
             (std::set<Endpoint>{{kPublic, 6881}}));
   EXPECT_EQ(tracker.announce(6, 5).peers.size(), 4u);
+  const auto here = tracker.announce(AnnounceTracker::request(7, 5), {other_public, other_public});
+  EXPECT_TRUE(endpoints(here).contains({Ipv4Address::loopback(), 6881})) << "however it came";
 }
 
 TEST(Swarms, AHostThatMovedIsKnownAtItsNewAddressOnly) {
