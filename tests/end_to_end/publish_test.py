@@ -101,6 +101,15 @@ class Standing(TrackerCase):
         self.assert_exit(process, NOTHING_FOUND)
         self.assertIn(f"tracker {tracker.at} has no file for course clients", process.stderr)
 
+    def test_a_course_client_gets_the_share_that_was_chosen_for_it(self):
+        tracker = self.tracker("--course-share", "disk.img")
+        self.share(self.disk)
+        self.share(self.write("newer.img", b"newer"))
+        wait_until(lambda: all(share["seeds"] for share in self.shares(tracker).values()), "both have announced themselves")
+        client = self.verb("course", "client", "--step", "2", "--tracker", tracker.at, "--output", "got.img")
+        self.assert_exit(client, DONE)
+        self.assert_same(self.there / "got.img", self.disk)
+
     def test_it_knows_who_is_getting_what(self):
         tracker = self.tracker()
         self.share(self.disk)
@@ -274,6 +283,14 @@ class Private(TrackerCase):
                 self.assertEqual(self.shares(tracker), {})
                 self.end(tracker)
             self.end(sharer, signal.SIGINT)
+
+    def test_a_share_is_made_private(self):
+        tracker = self.tracker()
+        self.share(self.disk, "--private")
+        torrent = bencode.decode(self.ask(tracker, "/shares/disk.img.torrent")[1])
+        self.assertEqual(torrent["info"]["private"], 1)
+        self.got()
+        self.assert_same(self.there / "disk.img", self.disk)
 
     def test_one_without_trackers_is_for_this_network(self):
         self.share(self.private_torrent(), "--data", self.disk)
