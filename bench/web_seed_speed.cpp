@@ -1,6 +1,7 @@
 // How fast one web seed gives on loopback: a file of 4 GiB in ranges of 256 KiB, kFetchesAtOnce at a time, over
 // connections that are kept. Hashing and disk are left out. The server is a thread for each connection that sends the
 // same bytes again and again. Prints one line.
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -27,12 +29,19 @@ constexpr std::size_t kRunsAhead = swarm::kFetchesAtOnce;
 
 void serve(net::UniqueFd socket) {
   const std::string body(swarm::kRunBytesMax, 'x');
-  const std::string answer =
-      "HTTP/1.1 206 Partial Content\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   std::array<char, 4096> request{};
   // A request comes in one segment, because the next is sent only after the answer.
-  while (::recv(socket.get(), request.data(), request.size(), 0) > 0) {
-    std::string_view rest = answer;
+  while (true) {
+    const auto got = ::recv(socket.get(), request.data(), request.size(), 0);
+    if (got <= 0) return;
+    const std::string_view asked(request.data(), static_cast<std::size_t>(got));
+    constexpr std::string_view kRange = "Range: bytes=";
+    const std::string_view range = asked.substr(asked.find(kRange) + kRange.size());
+    const std::string head =
+        fmt::format("HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\nContent-Range: bytes {}/*\r\n\r\n",
+                    body.size(), range.substr(0, range.find('\r')));
+    if (::send(socket.get(), head.data(), head.size(), MSG_NOSIGNAL | MSG_MORE) <= 0) return;
+    std::string_view rest = body;
     while (!rest.empty()) {
       const auto count = ::send(socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (count <= 0) return;

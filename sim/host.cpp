@@ -343,7 +343,7 @@ void SimHost::answer_fetch(const seam::Fetch& fetch, WebReply reply) {
                [this, life = life_, id = fetch.fetch, reply = std::move(reply)]() mutable {
                  if (life != life_ || web_fetches_.erase(id) == 0) return;
                  if (reply.failure) return give(seam::FetchFailed{id, *reply.failure});
-                 give(seam::Fetched{id, reply.status, std::move(reply.body)});
+                 give(seam::Fetched{id, reply.status, std::move(reply.body), reply.range});
                });
 }
 

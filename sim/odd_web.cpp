@@ -35,6 +35,16 @@ base::Bytes lead_astray(base::Rng& rng) {
   return wire::encode_http_announce_reply(reply, {.tracker_id = {}, .held = {}});
 }
 
+// The bytes that lie before those of `reply`.
+WebReply stray(WebReply reply, const base::Bytes& content, base::Rng& rng) {
+  const std::uint64_t back = 1 + rng.below(reply.range->first);
+  reply.range->first -= back;
+  reply.range->last -= back;
+  const auto begin = content.begin() + static_cast<std::ptrdiff_t>(reply.range->first);
+  std::copy_n(begin, reply.body.size(), reply.body.begin());
+  return reply;
+}
+
 }  // namespace
 
 Web::Handler serve_hostile_tracker(base::Rng rng) {
@@ -56,8 +66,9 @@ Web::Handler serve_hostile_tracker(base::Rng rng) {
 
 Web::Handler serve_web_seed(WebSeedPlan plan, WebFile file, base::Rng rng) {
   if (plan.kind == WebSeedKind::lacks) file.content.resize(file.content.size() / 2);
-  Web::Handler serve = serve_files({std::move(file)}, plan.bytes_per_s);
-  return [plan, serve = std::move(serve), rng = std::move(rng)](const seam::Fetch& fetch) mutable -> WebReply {
+  Web::Handler serve = serve_files({file}, plan.bytes_per_s);
+  return [plan, serve = std::move(serve), content = std::move(file.content),
+          rng = std::move(rng)](const seam::Fetch& fetch) mutable -> WebReply {
     if (plan.kind == WebSeedKind::fails && rng.chance(0.6)) {
       return rng.chance(0.5) ? WebReply{.status = 500} : WebReply{.is_silent = true};
     }
@@ -65,12 +76,15 @@ Web::Handler serve_web_seed(WebSeedPlan plan, WebFile file, base::Rng rng) {
     if (plan.kind == WebSeedKind::lies && !reply.body.empty()) {
       reply.body[rng.below(reply.body.size())] ^= std::byte{1};
     }
+    const bool can_stray = reply.range && reply.range->first > 0;
+    if (plan.kind == WebSeedKind::strays && can_stray && rng.chance(0.6)) return stray(std::move(reply), content, rng);
     return reply;
   };
 }
 
 std::string_view to_string(WebSeedKind kind) {
-  static constexpr std::array<std::string_view, kWebSeedKinds> kNames{"none", "right", "lacks", "lies", "fails"};
+  static constexpr std::array<std::string_view, kWebSeedKinds> kNames{"none", "right", "lacks",
+                                                                      "lies", "fails", "strays"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 

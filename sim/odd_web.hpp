@@ -18,11 +18,12 @@ namespace shoal::sim {
 enum class WebSeedKind : std::uint8_t {
   none,
   right,
-  lacks,  // the end of the file is missing
-  lies,   // one bit of what it gives is wrong
-  fails,  // 500 or silence, now and then right
+  lacks,   // the end of the file is missing
+  lies,    // one bit of what it gives is wrong
+  fails,   // 500 or silence, now and then right
+  strays,  // other bytes than were asked for, and says so, now and then right
 };
-inline constexpr std::size_t kWebSeedKinds = 5;
+inline constexpr std::size_t kWebSeedKinds = 6;
 [[nodiscard]] std::string_view to_string(WebSeedKind kind);
 
 struct WebSeedPlan {

@@ -9,17 +9,12 @@ namespace shoal::sim {
 
 namespace {
 
-struct Range {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-};
-
 // Of "bytes=FIRST-LAST", which is all that Shoal sends.
-std::optional<Range> range_of(const seam::Fetch& fetch) {
+std::optional<seam::ByteRange> range_of(const seam::Fetch& fetch) {
   constexpr std::string_view kBegin = "bytes=";
   for (const auto& [name, value] : fetch.headers) {
     if (name != "Range" || !value.starts_with(kBegin)) continue;
-    Range range;
+    seam::ByteRange range;
     const char* const end = value.data() + value.size();
     const auto first = std::from_chars(value.data() + kBegin.size(), end, range.first);
     if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') continue;
@@ -28,13 +23,14 @@ std::optional<Range> range_of(const seam::Fetch& fetch) {
   return std::nullopt;
 }
 
-WebReply give(const base::Bytes& content, std::optional<Range> range) {
+WebReply give(const base::Bytes& content, std::optional<seam::ByteRange> range) {
   if (!range) return {.status = 200, .body = content};
   if (range->first >= content.size() || range->last < range->first) return {.status = 416};
   const std::uint64_t end = std::min<std::uint64_t>(range->last + 1, content.size());
   return {.status = 206,
           .body = base::Bytes(content.begin() + static_cast<std::ptrdiff_t>(range->first),
-                              content.begin() + static_cast<std::ptrdiff_t>(end))};
+                              content.begin() + static_cast<std::ptrdiff_t>(end)),
+          .range = seam::ByteRange{range->first, end - 1}};
 }
 
 }  // namespace

@@ -13,12 +13,14 @@
 #include "base/endpoint.hpp"
 #include "base/time.hpp"
 #include "seam/actions.hpp"
+#include "seam/events.hpp"
 
 namespace shoal::sim {
 
 struct WebReply {
   int status = 200;
   base::Bytes body = {};
+  std::optional<seam::ByteRange> range = {};  // of a 206: what the body is
   base::Duration delay = std::chrono::milliseconds(10);
   std::optional<std::string> failure = {};  // instead of an answer
   bool is_silent = false;                   // nothing until the fetch times out

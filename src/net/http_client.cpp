@@ -11,6 +11,7 @@
 #include <boost/beast/core/string.hpp>
 
 #include "base/check.hpp"
+#include "net/content_range.hpp"
 #include "net/http_url.hpp"
 
 namespace shoal::net {
@@ -36,6 +37,16 @@ bool is_secret(std::string_view header) {
 bool is_one_line(const std::pair<std::string, std::string>& header) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' && c != '\t'; };
   return std::ranges::none_of(header.first, is_control) && std::ranges::none_of(header.second, is_control);
+}
+
+std::string_view text_of(const HttpAnswer::const_iterator& field) {
+  return {field->value().data(), field->value().size()};
+}
+
+// Nothing, too, when it is told twice: nobody could say which one holds.
+std::optional<seam::ByteRange> range_of(const HttpAnswer& answer) {
+  if (answer.count(http::field::content_range) != 1) return std::nullopt;
+  return parse_content_range(text_of(answer.find(http::field::content_range)));
 }
 
 std::string base64_of(std::string_view text) {
@@ -166,8 +177,10 @@ asio::awaitable<void> HttpClient::run(JobPtr job) {
     if (!is_followed) {
       trouble = is_followed.error();
     } else if (!*is_followed) {
-      job->answer = seam::Fetched{
-          .fetch = id, .status = static_cast<int>(answer->result_int()), .body = std::move(answer->body())};
+      job->answer = seam::Fetched{.fetch = id,
+                                  .status = static_cast<int>(answer->result_int()),
+                                  .body = std::move(answer->body()),
+                                  .range = range_of(*answer)};
       co_return;
     }
   }
@@ -237,7 +250,7 @@ std::expected<bool, std::string> HttpClient::follow_redirect(Job& job, const Htt
   if (!is_redirect(answer.result())) return false;
   const auto location = answer.find(http::field::location);
   if (location == answer.end()) return std::unexpected("the server redirects, but does not say where to");
-  auto next = follow_location(job.url, std::string_view(location->value().data(), location->value().size()));
+  auto next = follow_location(job.url, text_of(location));
   if (!next) return std::unexpected(fmt::format("the server redirects to a wrong address: {}", next.error()));
   if (job.url.is_https && !next->is_https) {
     return std::unexpected(fmt::format("the server redirects to {}, which is not encrypted", next->shown()));

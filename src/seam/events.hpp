@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -90,10 +91,16 @@ struct PieceLookedUp {  // answers LookUpPiece; null: not there, not readable, o
 };
 
 // --- The rest of the internet ---
+struct ByteRange {  // both included, first <= last
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  friend bool operator==(const ByteRange&, const ByteRange&) = default;
+};
 struct Fetched {  // answers Fetch; any status but a redirect
   FetchId fetch;
   int status = 0;
   base::Bytes body;
+  std::optional<ByteRange> range = {};  // which part of the whole the answer says that it is (Content-Range)
 };
 struct FetchFailed {  // answers Fetch
   FetchId fetch;

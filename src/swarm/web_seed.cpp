@@ -34,6 +34,14 @@ struct Part {
   std::uint32_t size_bytes = 0;
 };
 
+seam::ByteRange range_of(const Part& part) {
+  return {.first = part.file_offset, .last = part.file_offset + part.size_bytes - 1};
+}
+
+std::string describe(const seam::ByteRange& range) {
+  return fmt::format("bytes {}-{}", range.first, range.last);
+}
+
 // What has to be fetched for `run`; what lies in padding files is left out.
 std::vector<Part> parts_of(const Run& run, const metainfo::Manifest& manifest) {
   const std::uint64_t begin = manifest.offset_of(run.piece) + run.offset_bytes;
@@ -202,8 +210,8 @@ class WebSeed::Impl {
     const metainfo::FileEntry& file = file_of(part);
     seam::Fetch fetch{.fetch = id, .url = url_of(options_.url, manifest_, file)};
     if (part.size_bytes < file.size_bytes) {
-      fetch.headers.emplace_back("Range",
-                                 fmt::format("bytes={}-{}", part.file_offset, part.file_offset + part.size_bytes - 1));
+      const seam::ByteRange range = range_of(part);
+      fetch.headers.emplace_back("Range", fmt::format("bytes={}-{}", range.first, range.last));
     }
     const std::uint64_t longest = file.size_bytes <= kWholeFileBytesMax ? file.size_bytes : part.size_bytes;
     fetch.reply_bytes_max = static_cast<std::size_t>(longest);
@@ -219,7 +227,9 @@ class WebSeed::Impl {
     if (node.empty()) return false;
     const Fetch& fetch = node.mapped();
     const std::uint64_t file_bytes = file_of(fetch.part).size_bytes;
-    const bool is_part = fetched.status == kStatusPartialContent && fetched.body.size() == fetch.part.size_bytes;
+    // RFC 9110, 15.3.7: a part has to say which one it is, and may be another than was asked for.
+    const bool is_part = fetched.status == kStatusPartialContent && fetched.range == range_of(fetch.part) &&
+                         fetched.body.size() == fetch.part.size_bytes;
     const bool is_whole = fetched.status == kStatusOk && fetched.body.size() == file_bytes;
     if (is_lacking(fetched.status)) {
       on_lacking(fetch, describe_answer(fetched, fetch.part), now);
@@ -248,8 +258,11 @@ class WebSeed::Impl {
     if (fetched.status != kStatusOk && fetched.status != kStatusPartialContent) {
       return fmt::format("{} was answered with status {}", url, fetched.status);
     }
-    return fmt::format("{} bytes of {} were answered with {} bytes and status {}", part.size_bytes, url,
-                       fetched.body.size(), fetched.status);
+    std::string answer = fmt::format("status {} and {} bytes", fetched.status, fetched.body.size());
+    if (fetched.status == kStatusPartialContent) {
+      answer += fetched.range ? ", which are " + describe(*fetched.range) : ", and does not say which they are";
+    }
+    return fmt::format("{} of {} were answered with {}", describe(range_of(part)), url, answer);
   }
 
   void on_whole(AskedAt asked, base::Instant now) {

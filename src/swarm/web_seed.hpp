@@ -3,12 +3,12 @@
 // of a piece or slow.
 //
 // Always holds: at most kFetchesAtOnce under way; a run that spans files is asked in parts and given whole; what is
-// requested is answered by exactly one RunArrived for each part of it or one RunReleased; an answer that is no 206 (or
-// a 200 of exactly the whole file) of the right length releases the run. A failure is followed by a pause, a longer one
-// each time, and kWebSeedFailuresMax in a row end it; all of a big file instead of a range does so at once, unless a
-// range came before. A server that lacks what was asked (404, 410, 416) may have the rest: that is told, costs no
-// pause, and ends it only when kWebSeedLackingMax answers were never followed by a better one. Who convicts it of wrong
-// bytes (the Picker) calls stop().
+// requested is answered by exactly one RunArrived for each part of it or one RunReleased; an answer that is neither a
+// 206 that says it is that part, nor a 200 of exactly the whole file, releases the run. A failure is followed by a
+// pause, a longer one each time, and kWebSeedFailuresMax in a row end it; all of a big file instead of a range does so
+// at once, unless a range came before. A server that lacks what was asked (404, 410, 416) may have the rest: that is
+// told, costs no pause, and ends it only when kWebSeedLackingMax answers were never followed by a better one. Who
+// convicts it of wrong bytes (the Picker) calls stop().
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,12 @@
 // URLs from torrents and redirects from servers: whatever is accepted fits into a request without breaking out of its
-// place, and reads back as the same.
+// place, and reads back as the same. And what answers say that they are a part of.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "base/check.hpp"
+#include "net/content_range.hpp"
 #include "net/http_url.hpp"
 
 namespace shoal::net {
@@ -47,6 +48,9 @@ void check(std::string_view text) {
 }  // namespace shoal::net
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  shoal::net::check({reinterpret_cast<const char*>(data), size});
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  shoal::net::check(text);
+  const auto range = shoal::net::parse_content_range(text);
+  SHOAL_CHECK(!range || range->first <= range->last);
   return 0;
 }

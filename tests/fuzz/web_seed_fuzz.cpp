@@ -1,8 +1,10 @@
 // A web seed between a picker that asks and cancels as it likes and a server that answers anything, in any order, while
-// buffers come and go. What was asked comes once, or is released once.
+// buffers come and go. What was asked comes once, or is released once; bytes of another range are never taken.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <map>
 #include <optional>
 #include <vector>
@@ -30,6 +32,17 @@ metainfo::Manifest make_manifest(fuzz::Script& script) {
   metainfo::Manifest manifest{.name = "share", .pieces = {}, .layout = layout};
   manifest.pieces.resize((layout.total_bytes + kPieceBytes - 1) / kPieceBytes);
   return manifest;
+}
+
+constexpr std::byte kStrayed{0xff};
+
+seam::ByteRange asked_of(const seam::Fetch& fetch) {
+  // Files are small enough to come whole.
+  seam::ByteRange range{.first = 0, .last = fetch.reply_bytes_max - 1};
+  for (const auto& [name, value] : fetch.headers) {
+    SHOAL_CHECK(std::sscanf(value.c_str(), "bytes=%lu-%lu", &range.first, &range.last) == 2);
+  }
+  return range;
 }
 
 class World {
@@ -88,7 +101,7 @@ class World {
   void answer() {
     if (open_.empty()) return;
     const auto at = std::next(open_.begin(), pick(open_.size()));
-    const auto [id, reply_bytes_max] = *at;
+    const auto [id, fetch] = *at;
     open_.erase(at);
     static constexpr std::array kStatuses{206, 200, 404, 503, 206, 200};
     const std::size_t kind = script_.below(kStatuses.size() + 1);
@@ -97,14 +110,32 @@ class World {
       return;
     }
     // A runner gives no more than was allowed; the right length is most likely that.
-    const std::size_t count = script_.below(3) == 0 ? script_.u16() % (reply_bytes_max + 1) : reply_bytes_max;
-    SHOAL_CHECK(seed_.on_event(seam::Fetched{id, kStatuses.at(kind), base::Bytes(count)}, now_));
+    const std::size_t longest = fetch.reply_bytes_max;
+    seam::Fetched fetched{.fetch = id, .status = kStatuses.at(kind)};
+    if (fetched.status == 206) {
+      answer_part(fetch, fetched);
+    } else {
+      fetched.body.resize(script_.below(3) == 0 ? script_.u16() % (longest + 1) : longest);
+    }
+    SHOAL_CHECK(seed_.on_event(std::move(fetched), now_));
+  }
+
+  void answer_part(const seam::Fetch& fetch, seam::Fetched& fetched) {
+    const seam::ByteRange asked = asked_of(fetch);
+    const std::size_t count = asked.last - asked.first + 1;
+    fetched.range = asked;
+    const std::size_t kind = script_.below(6);
+    if (kind == 0) fetched.range.reset();
+    if (kind == 1) fetched.range = {asked.first + 1, asked.last + 1};
+    if (kind == 2) fetched.range->first = script_.u16() % (asked.last + 1);
+    const std::byte content = fetched.range == asked ? std::byte{0} : kStrayed;
+    fetched.body = base::Bytes(script_.below(4) == 0 ? script_.u16() % (count + 1) : count, content);
   }
 
   void settle() {
     for (seam::Action& action : seed_.take_actions()) {
       if (const auto* fetch = std::get_if<seam::Fetch>(&action)) {
-        SHOAL_CHECK(open_.emplace(fetch->fetch, fetch->reply_bytes_max).second);
+        SHOAL_CHECK(open_.emplace(fetch->fetch, *fetch).second);
       } else if (const auto* cancel = std::get_if<seam::CancelFetch>(&action)) {
         SHOAL_CHECK(open_.erase(cancel->fetch) == 1);
       }
@@ -113,6 +144,8 @@ class World {
     for (WebSeedEvent& event : seed_.take_events()) {
       if (auto* arrived = std::get_if<RunArrived>(&event)) {
         SHOAL_CHECK(arrived->part.size_bytes <= arrived->buffer.bytes().size());
+        const auto bytes = arrived->buffer.bytes().first(arrived->part.size_bytes);
+        SHOAL_CHECK(std::ranges::find(bytes, kStrayed) == bytes.end());
         settle(arrived->part);
       } else if (const auto* released = std::get_if<RunReleased>(&event)) {
         settle(released->run);
@@ -144,7 +177,7 @@ class World {
   WebSeed seed_{{.url = "http://host/"}, manifest_, buffers_};
   base::Instant now_{};
   std::map<Run, std::uint32_t> missing_;  // what was asked, and how much of it neither came nor was released
-  std::map<seam::FetchId, std::size_t> open_;
+  std::map<seam::FetchId, seam::Fetch> open_;
   bool has_ended_ = false;
 };
 

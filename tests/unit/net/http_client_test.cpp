@@ -50,6 +50,22 @@ TEST(HttpClient, FetchesBodiesOfEveryForm) {
   EXPECT_EQ(get_raw("HTTP/1.1 304 Not Modified\r\n\r\n").status, 304);
 }
 
+std::optional<seam::ByteRange> range_of(const std::string& fields) {
+  const Outcome outcome = get_raw("HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n" + fields + "\r\nab");
+  EXPECT_EQ(outcome.body, "ab") << fields;
+  return outcome.range;
+}
+
+TEST(HttpClient, TellsWhichRangeAnAnswerSaysItIs) {
+  EXPECT_EQ(range_of("Content-Range: bytes 7-8/100\r\n"), (seam::ByteRange{7, 8}));
+  EXPECT_EQ(range_of("content-range:bytes 0-1/2\r\n"), (seam::ByteRange{0, 1}));
+  EXPECT_EQ(range_of(""), std::nullopt);
+  EXPECT_EQ(range_of("Content-Range: nonsense\r\n"), std::nullopt);
+  EXPECT_EQ(range_of("Content-Type: multipart/byteranges; boundary=x\r\n"), std::nullopt);
+  // Which of the two should hold?
+  EXPECT_EQ(range_of("Content-Range: bytes 7-8/100\r\nContent-Range: bytes 0-1/100\r\n"), std::nullopt);
+}
+
 TEST(HttpClient, TellsEveryOtherStatusWithItsBody) {
   for (const int status : {400, 404, 416, 500, 503}) {
     const Outcome outcome = get_raw("HTTP/1.1 " + std::to_string(status) + " Oh\r\nContent-Length: 3\r\n\r\nwhy");

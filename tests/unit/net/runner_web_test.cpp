@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdio>
 
+#include <fmt/format.h>
+
 #include "swarm/web_seed.hpp"
 #include "unit/net/fake_piece.hpp"
 #include "unit/net/web_server.hpp"
@@ -88,7 +90,8 @@ WebServer::Serve serve_ranges(const std::string& file, std::atomic<int>& asked) 
     const std::size_t at = request.find("Range: bytes=");
     ASSERT_NE(at, std::string::npos);
     ASSERT_EQ(std::sscanf(request.c_str() + at, "Range: bytes=%zu-%zu", &first, &last), 2);
-    visitor.answer(std::string_view(file).substr(first, last - first + 1), "206 Partial Content");
+    visitor.answer(std::string_view(file).substr(first, last - first + 1), "206 Partial Content",
+                   fmt::format("Content-Range: bytes {}-{}/{}\r\n", first, last, file.size()));
   });
 }
 

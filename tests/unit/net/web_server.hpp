@@ -176,6 +176,7 @@ struct Outcome {
   std::string body;
   std::string reason;
   int failed_status = 0;
+  std::optional<seam::ByteRange> range = {};
 };
 
 // A loop with a client in it.
@@ -212,7 +213,10 @@ class Browser final : public EventSink {
   void deliver(seam::Event&& event) override {
     if (const auto* fetched = std::get_if<seam::Fetched>(&event)) {
       EXPECT_FALSE(outcomes.contains(fetched->fetch.value));
-      outcomes[fetched->fetch.value] = {fetched->status, std::string(base::text_of(fetched->body)), {}};
+      outcomes[fetched->fetch.value] = {.status = fetched->status,
+                                        .body = std::string(base::text_of(fetched->body)),
+                                        .reason = {},
+                                        .range = fetched->range};
     } else {
       const auto& failed = std::get<seam::FetchFailed>(event);
       EXPECT_FALSE(outcomes.contains(failed.fetch.value));

@@ -134,7 +134,7 @@ TEST(SwarmHostEnd, EndsWhenAWebSeedLacksWhatIsMissing) {
   const SharedTorrent shared({.total_bytes = 300'000});  // fewer pieces than a web seed may lack before it ends
   ASSERT_LT(shared.count(), 32u);
   Host& getter = world.add("10.0.0.2:6000");
-  world.on_fetch = [](const seam::Fetch&) { return std::optional(std::pair(404, base::Bytes{})); };
+  world.on_fetch = [](const seam::Fetch&) { return std::optional(seam::Fetched{.status = 404}); };
   auto options = options_for(getter, shared);
   options.web_seeds = {"http://web/data"};
   options.no_source_timeout = 20s;

@@ -14,7 +14,7 @@ using Result = seam::Finish::Result;
 // A tracker that remembers what it was told and names `peers` to everybody.
 struct FakeTracker {
   explicit FakeTracker(SwarmWorld& world) {
-    world.on_fetch = [this](const seam::Fetch& fetch) -> std::optional<std::pair<int, base::Bytes>> {
+    world.on_fetch = [this](const seam::Fetch& fetch) -> std::optional<seam::Fetched> {
       const std::string_view url = fetch.url;
       if (!url.starts_with("http://tracker/announce?")) return std::nullopt;
       const auto request = wire::parse_announce_query(url.substr(url.find('?') + 1));
@@ -26,7 +26,7 @@ struct FakeTracker {
       wire::AnnounceReply reply{
           .interval_s = interval_s, .min_interval_s = min_interval_s, .seeds = 1, .leechers = 1, .peers = {}};
       for (const base::Endpoint& peer : peers) reply.peers.push_back({peer, {}});
-      return std::pair(200, wire::encode_http_announce_reply(reply, *request));
+      return seam::Fetched{.status = 200, .body = wire::encode_http_announce_reply(reply, *request)};
     };
   }
   [[nodiscard]] std::vector<wire::AnnounceEvent> events() const {
@@ -70,7 +70,7 @@ TEST(SwarmHostFind, UsesTheTrackersOfTheTorrentBesideThoseItIsTold) {
   SwarmWorld world;
   const SharedTorrent shared;
   std::set<std::string> asked;
-  world.on_fetch = [&](const seam::Fetch& fetch) -> std::optional<std::pair<int, base::Bytes>> {
+  world.on_fetch = [&](const seam::Fetch& fetch) -> std::optional<seam::Fetched> {
     asked.insert(fetch.url.substr(0, fetch.url.find('?')));
     return std::nullopt;
   };

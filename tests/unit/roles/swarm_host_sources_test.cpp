@@ -1,5 +1,6 @@
 // What a swarm host takes from: peers of both protocols and web seeds, honest ones and others; and course clients that
 // take from it.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "unit/support/swarm_hosts.hpp"
@@ -19,7 +20,7 @@ void serve_web(SwarmWorld& world, const SharedTorrent& shared, std::string url, 
   base::Bytes whole;
   for (const base::Bytes& piece : shared.pieces) whole.insert(whole.end(), piece.begin(), piece.end());
   world.on_fetch = [whole = std::move(whole), url = std::move(url),
-                    first_byte](const seam::Fetch& fetch) -> std::optional<std::pair<int, base::Bytes>> {
+                    first_byte](const seam::Fetch& fetch) -> std::optional<seam::Fetched> {
     if (fetch.url != url) return std::nullopt;
     std::string range;
     for (const auto& [name, value] : fetch.headers) {
@@ -27,10 +28,12 @@ void serve_web(SwarmWorld& world, const SharedTorrent& shared, std::string url, 
     }
     std::uint64_t first = 0;
     std::uint64_t last = 0;
-    if (std::sscanf(range.c_str(), "bytes=%lu-%lu", &first, &last) != 2) return std::pair(400, base::Bytes{});
-    if (first < first_byte) return std::pair(416, base::Bytes{});
-    return std::pair(206, base::Bytes(whole.begin() + static_cast<std::ptrdiff_t>(first),
-                                      whole.begin() + static_cast<std::ptrdiff_t>(last + 1)));
+    if (std::sscanf(range.c_str(), "bytes=%lu-%lu", &first, &last) != 2) return seam::Fetched{.status = 400};
+    if (first < first_byte) return seam::Fetched{.status = 416};
+    return seam::Fetched{.status = 206,
+                         .body = base::Bytes(whole.begin() + static_cast<std::ptrdiff_t>(first),
+                                             whole.begin() + static_cast<std::ptrdiff_t>(last + 1)),
+                         .range = seam::ByteRange{first, last}};
   };
 }
 
@@ -228,7 +231,7 @@ TEST(SwarmHostSources, GoesOnWithoutAWebSeedThatIsBroken) {
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
   boot_seed(seed, shared);
-  world.on_fetch = [](const seam::Fetch&) { return std::optional(std::pair(500, base::Bytes{})); };
+  world.on_fetch = [](const seam::Fetch&) { return std::optional(seam::Fetched{.status = 500}); };
   auto options = download_from(getter, shared, {seed.listening()});
   options.web_seeds = {"http://web/data"};
   boot(getter, std::move(options));
@@ -292,6 +295,34 @@ TEST(SwarmHostSources, WhoGivesABlockAndHangsUpAgainAndAgainSpoilsLittle) {
   EXPECT_FALSE(getter.has_noted("10.0.0.1 gave wrong bytes"));
 }
 
+// As a cache does that leaves the range out of its keys.
+TEST(SwarmHostSources, SuspectsNobodyWhenAWebSeedAnswersAnotherRangeAndSaysSo) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& getter = world.add("10.0.0.2:6000");
+  serve_web(world, shared, "http://web/data");
+  int strayed = 0;
+  world.on_fetch = [&strayed, honest = world.on_fetch](const seam::Fetch& fetch) {
+    if (strayed == 2) return honest(fetch);
+    ++strayed;
+    seam::Fetch other = fetch;
+    const auto asked = honest(fetch)->range.value();
+    const std::uint64_t shift = asked.first == 0 ? 1 : -1ull;
+    other.headers = {{"Range", fmt::format("bytes={}-{}", asked.first + shift, asked.last + shift)}};
+    return honest(other);
+  };
+  auto options = options_for(getter, shared);
+  options.web_seeds = {"http://web/data"};
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
+  EXPECT_EQ(getter.finish()->result, Result::done);
+  EXPECT_EQ(strayed, 2);
+  EXPECT_FALSE(getter.has_noted("gave wrong bytes"));
+  for (const auto& piece : getter.traces<seam::PieceTrace>()) {
+    EXPECT_NE(piece.what, seam::PieceTrace::What::mismatched);
+  }
+}
+
 TEST(SwarmHostSources, AsksAWebSeedNoMoreThatGivesWrongBytes) {
   SwarmWorld world;
   const SharedTorrent shared;
@@ -301,7 +332,7 @@ TEST(SwarmHostSources, AsksAWebSeedNoMoreThatGivesWrongBytes) {
   world.on_fetch = [honest = world.on_fetch](const seam::Fetch& fetch) {
     auto answer = honest(fetch);
     if (answer) {
-      for (std::byte& each : answer->second) each ^= std::byte{1};
+      for (std::byte& each : answer->body) each ^= std::byte{1};
     }
     return answer;
   };

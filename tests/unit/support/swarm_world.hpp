@@ -298,11 +298,12 @@ class SwarmWorld {
       // What is cancelled in the meantime was never asked.
       world_.after(kDelay, [this, machine = machine_.get(), fetch] {
         if (machine_.get() != machine || !is_running() || !open_fetches_.contains(fetch.fetch)) return;
-        const auto answer = world_.on_fetch ? world_.on_fetch(fetch) : std::nullopt;
-        world_.after(kDelay, [this, machine, id = fetch.fetch, answer] {
+        auto answer = world_.on_fetch ? world_.on_fetch(fetch) : std::nullopt;
+        if (answer) answer->fetch = fetch.fetch;
+        world_.after(kDelay, [this, machine, id = fetch.fetch, answer = std::move(answer)]() mutable {
           if (machine_.get() != machine || !is_running() || open_fetches_.erase(id) == 0) return;
           if (answer) {
-            feed(seam::Fetched{id, answer->first, answer->second});
+            feed(std::move(*answer));
           } else {
             feed(seam::FetchFailed{id, "nobody is there"});
           }
@@ -376,8 +377,8 @@ class SwarmWorld {
   void after(base::Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
   [[nodiscard]] base::Instant now() const { return now_; }
 
-  // Status and body; nothing: it fails.
-  std::function<std::optional<std::pair<int, base::Bytes>>(const seam::Fetch&)> on_fetch;
+  // The answer, whatever fetch it names; nothing: it fails.
+  std::function<std::optional<seam::Fetched>(const seam::Fetch&)> on_fetch;
   std::map<base::Endpoint, int> dials;
   int datagrams = 0;
 

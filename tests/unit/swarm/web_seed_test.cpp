@@ -2,157 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <set>
 #include <string>
 
-#include "base/sha1.hpp"
+#include "unit/swarm/web_seed_fixture.hpp"
 
-namespace shoal::swarm {
+namespace shoal::swarm::test {
 namespace {
-
-using namespace std::chrono_literals;
-
-constexpr std::uint32_t kPieceBytes = 4 * wire::kBlockBytes;
-constexpr base::Instant kStart{};
-
-std::string content_of(std::size_t count, std::uint32_t seed = 1) {
-  std::string bytes(count, '\0');
-  for (char& byte : bytes) {
-    seed = seed * 1664525 + 1013904223;
-    byte = static_cast<char>(seed >> 24);
-  }
-  return bytes;
-}
-
-metainfo::Manifest manifest_of(std::vector<metainfo::FileEntry> files, bool is_folder) {
-  metainfo::Manifest manifest{.name = "the share", .pieces = {}, .layout = metainfo::Layout{}};
-  metainfo::Layout& layout = *manifest.layout;
-  layout.piece_bytes = kPieceBytes;
-  layout.is_folder = is_folder;
-  for (metainfo::FileEntry& file : files) {
-    file.offset_bytes = layout.total_bytes;
-    layout.total_bytes += file.size_bytes;
-  }
-  layout.files = std::move(files);
-  manifest.pieces.resize((layout.total_bytes + kPieceBytes - 1) / kPieceBytes);
-  return manifest;
-}
-
-metainfo::Manifest one_file(std::uint64_t size_bytes) {
-  return manifest_of({{.path = {"the share"}, .size_bytes = size_bytes}}, false);
-}
-
-Run run_of(std::uint32_t piece, std::uint32_t offset, std::uint32_t size) {
-  return {.piece = base::PieceIndex(piece), .offset_bytes = offset, .size_bytes = size};
-}
-
-struct Range {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  friend bool operator==(const Range&, const Range&) = default;
-};
-
-std::optional<Range> range_of(const seam::Fetch& fetch) {
-  for (const auto& [name, value] : fetch.headers) {
-    Range range;
-    if (name == "Range" && std::sscanf(value.c_str(), "bytes=%lu-%lu", &range.first, &range.last) == 2) return range;
-  }
-  return std::nullopt;
-}
-
-// A web seed, and what it asks for; files by URL to answer from.
-class Seeding {
- public:
-  explicit Seeding(metainfo::Manifest described, std::string url = "http://host/file")
-      : manifest(std::move(described)),
-        seed({.url = std::move(url), .first_fetch = 7, .fetch_stride = 3}, manifest, buffers) {}
-  ~Seeding() {
-    const std::vector<WebSeedEvent> dropped = seed.take_events();  // buffers go home first
-  }
-
-  // The fetches that began since; those under way are in `open`.
-  std::vector<seam::Fetch> take_fetches() {
-    std::vector<seam::Fetch> begun;
-    for (seam::Action& action : seed.take_actions()) {
-      if (auto* fetch = std::get_if<seam::Fetch>(&action)) {
-        begun.push_back(*fetch);
-        open.emplace(fetch->fetch, std::move(*fetch));
-      } else if (const auto* cancel = std::get_if<seam::CancelFetch>(&action)) {
-        EXPECT_EQ(open.erase(cancel->fetch), 1u);
-      } else {
-        ++notes;
-      }
-      EXPECT_LE(open.size(), kFetchesAtOnce);
-    }
-    return begun;
-  }
-
-  // As a server that holds `files` and knows ranges.
-  void answer_all() {
-    while (true) {
-      take_fetches();
-      if (open.empty()) return;
-      const seam::Fetch fetch = open.begin()->second;
-      const std::string& file = files.at(fetch.url);
-      const auto range = range_of(fetch);
-      answer(fetch.fetch, range ? 206 : 200, range ? file.substr(range->first, range->last - range->first + 1) : file);
-    }
-  }
-  void answer(seam::FetchId fetch, int status, const std::string& body) {
-    EXPECT_EQ(open.erase(fetch), 1u);
-    const base::ByteView view = base::view_of(body);
-    EXPECT_TRUE(seed.on_event(seam::Fetched{fetch, status, {view.begin(), view.end()}}, now));
-    take_fetches();
-  }
-  void fail(seam::FetchId fetch, int status = 0) {
-    EXPECT_EQ(open.erase(fetch), 1u);
-    EXPECT_TRUE(seed.on_event(seam::FetchFailed{fetch, "no answer", status}, now));
-    take_fetches();
-  }
-  // Asks for one run, of which the answer with `status` breaks off.
-  void fail_next(int status) {
-    seed.request(run_of(0, 0, wire::kBlockBytes), now);
-    take_fetches();
-    fail(open.begin()->first, status);
-  }
-  // Asks for one run and answers with `status` and `body`.
-  void answer_next(int status, const std::string& body) {
-    seed.request(run_of(0, 0, wire::kBlockBytes), now);
-    take_fetches();
-    answer(open.begin()->first, status, body);
-  }
-
-  struct Seen {
-    std::map<Run, std::string> arrived;
-    std::vector<Run> released;
-    std::vector<Run> lacking;
-    std::optional<std::string> ended;
-  };
-  Seen take_seen() {
-    Seen seen;
-    for (WebSeedEvent& event : seed.take_events()) {
-      if (auto* run = std::get_if<RunArrived>(&event)) {
-        seen.arrived[run->part] = base::text_of(base::ByteView(run->buffer.bytes()).first(run->part.size_bytes));
-      } else if (const auto* released = std::get_if<RunReleased>(&event)) {
-        seen.released.push_back(released->run);
-      } else if (const auto* lacking = std::get_if<RunLacking>(&event)) {
-        seen.lacking.push_back(lacking->run);
-      } else {
-        seen.ended = std::get<WebSeedEnded>(event).reason;
-      }
-    }
-    return seen;
-  }
-
-  metainfo::Manifest manifest;
-  base::BufferPool buffers{kRunBytesMax, 8};
-  WebSeed seed;
-  base::Instant now = kStart;
-  std::map<std::string, std::string> files;
-  std::map<seam::FetchId, seam::Fetch> open;
-  int notes = 0;
-};
 
 TEST(WebSeed, AsksForTheRangeOfARunAndGivesItWhole) {
   Seeding seeding(one_file(3 * kPieceBytes + 100));
@@ -318,6 +174,38 @@ TEST(WebSeed, RefusesAnAnswerThatIsNotWhatWasAskedFor) {
   }
 }
 
+// A cache may give another part than was asked for, of the same length: nobody gave wrong bytes who says so.
+TEST(WebSeed, TakesNoBytesOfAnotherRangeThanItAskedForAndTellsBoth) {
+  constexpr std::uint64_t kFirst = kPieceBytes + wire::kBlockBytes;
+  constexpr std::uint64_t kLast = kFirst + wire::kBlockBytes - 1;
+  for (const Range range : {Range{kFirst - 1, kLast - 1}, Range{kFirst, kLast + 1}, Range{0, wire::kBlockBytes - 1}}) {
+    Seeding seeding(one_file(8 * kPieceBytes));
+    const wire::BlockRange run = run_of(1, wire::kBlockBytes, wire::kBlockBytes);
+    seeding.seed.request(run, kStart);
+    seeding.take_fetches();
+    seeding.answer(seeding.open.begin()->first, 206, content_of(wire::kBlockBytes), range);
+    const auto seen = seeding.take_seen();
+    EXPECT_TRUE(seen.arrived.empty());
+    EXPECT_EQ(seen.released, std::vector<wire::BlockRange>{run});
+    EXPECT_EQ(seen.ended, std::nullopt);
+    EXPECT_EQ(seeding.seed.next_deadline(), kStart + kWebSeedPauseFirst);
+    for (const Range told : {Range{kFirst, kLast}, range}) {
+      EXPECT_NE(seeding.noted.find(std::to_string(told.first) + "-" + std::to_string(told.last)), std::string::npos)
+          << seeding.noted;
+    }
+  }
+}
+
+TEST(WebSeed, TakesNoPartThatDoesNotSayWhichItIs) {
+  Seeding seeding(one_file(8 * kPieceBytes));
+  seeding.seed.request(run_of(0, 0, wire::kBlockBytes), kStart);
+  seeding.take_fetches();
+  seeding.answer(seeding.open.begin()->first, 206, content_of(wire::kBlockBytes), std::nullopt);
+  EXPECT_TRUE(seeding.take_seen().arrived.empty());
+  EXPECT_FALSE(seeding.seed.has_room(kStart));
+  EXPECT_NE(seeding.noted.find("does not say which"), std::string::npos) << seeding.noted;
+}
+
 TEST(WebSeed, TellsWhatTheServerLacksAndAsksForOtherThings) {
   for (const int status : {404, 410, 416}) {
     Seeding seeding(one_file(8 * kPieceBytes));
@@ -449,7 +337,8 @@ TEST(WebSeed, GivesALongRunInSlicesOfTheBuffers) {
   seed.request(run_of(1, 0, kPieceBytes), kStart);
   const std::string bytes = content_of(kPieceBytes);
   const base::ByteView view = base::view_of(bytes);
-  EXPECT_TRUE(seed.on_event(seam::Fetched{seam::FetchId(0), 206, {view.begin(), view.end()}}, kStart));
+  const Range range{kPieceBytes, 2 * kPieceBytes - 1};
+  EXPECT_TRUE(seed.on_event(seam::Fetched{seam::FetchId(0), 206, {view.begin(), view.end()}, range}, kStart));
   std::string together;
   base::Instant now = kStart;
   while (together.size() < bytes.size()) {
@@ -481,4 +370,4 @@ TEST(WebSeed, MeasuresItsRate) {
 }
 
 }  // namespace
-}  // namespace shoal::swarm
+}  // namespace shoal::swarm::test
