@@ -116,6 +116,7 @@ void SwarmSearch::on_utp(const seam::DatagramArrived& datagram, Instant now) {
   auto refusal = wire::refuse_utp(datagram.bytes);
   if (!refusal) return;
   context_.actions.emplace_back(seam::SendDatagram{seam::kUtpSocket, datagram.from, std::move(*refusal)});
+  if (context_.is_private) return;
   // Programs listen for TCP on the port they send uTP from.
   book_.add(datagram.from, PeerOrigin::incoming, now, datagram.from.address);
 }

@@ -3,9 +3,9 @@
 // refused and dialled back: some turn to TCP then, others (Transmission 3.00) hang up and come back a quarter of an
 // hour later.
 //
-// Always holds: nothing is asked of the local network, taken from or given to exchange for a private torrent (BEP 27);
-// our own addresses are never dialled; nobody is told of peers that only this host or its network reaches; each peer
-// hears news of the others at most once in kExchangeEvery.
+// Always holds: for a private torrent (BEP 27) nothing is asked of the local network, taken from or given to exchange,
+// and nobody is dialled back who came by uTP; our own addresses are never dialled; nobody is told of peers that only
+// this host or its network reaches; each peer hears news of the others at most once in kExchangeEvery.
 #pragma once
 
 #include <cstdint>

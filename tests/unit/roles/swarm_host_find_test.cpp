@@ -185,6 +185,21 @@ TEST(SwarmHostFind, WhoComesByUtpIsDialledBack) {
   EXPECT_TRUE(world.run_until([&] { return shared.is_whole_at(getter); }, 10s));
 }
 
+// BEP 27: whom the tracker did not name is not met.
+TEST(SwarmHostFind, WhoComesByUtpIsRefusedAndNotDialledBackForAPrivateTorrent) {
+  SwarmWorld world;
+  const SharedTorrent shared({.is_private = true});
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  boot(getter, options_for(getter, shared));
+  world.run_for(2s);
+  seed.hear({seam::kUtpSocket, getter.listening(), seed.listening().address, kUtpHello});
+  world.run_for(60s);
+  EXPECT_EQ(seed.own_datagrams.size(), 1u);
+  EXPECT_FALSE(world.dials.contains(getter.listening()));
+}
+
 TEST(SwarmHostFind, HostsThatKnowOneInTheMiddleLearnOfEachOther) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 4'000'000});
