@@ -199,7 +199,10 @@ void SwarmSearch::tell_news(SwarmLink& link, Instant now) {
     if (!endpoint || !is_reachable(endpoint->address, link.remote.address)) continue;
     connected.insert(*endpoint);
     if (link.told.contains(*endpoint) || news.added.size() >= kExchangePeersMax) continue;
-    news.added.push_back({*endpoint, other->is_seed() || other->is_upload_only});
+    // Of who dialled us only its word is known that it listens there.
+    news.added.push_back({.endpoint = *endpoint,
+                          .is_seed = other->is_seed() || other->is_upload_only,
+                          .is_reachable = other->is_dialled});
   }
   for (const Endpoint& each : link.told) {
     if (!connected.contains(each) && news.dropped.size() < kExchangePeersMax) news.dropped.push_back(each);

@@ -15,7 +15,9 @@ using base::Bytes;
 using base::ByteView;
 
 constexpr std::size_t kCompactPeerBytes = 6;
-constexpr std::byte kPexSeedFlag{0x02};
+// BEP 11, "Flags".
+constexpr std::uint8_t kPexSeedFlag = 0x02;
+constexpr std::uint8_t kPexReachableFlag = 0x10;
 
 enum class MetadataType : std::int64_t { request = 0, data = 1, reject = 2 };
 
@@ -52,6 +54,12 @@ Bytes encode_metadata(MetadataType type, std::uint32_t piece, std::optional<std:
   writer.key("piece").integer(piece);
   if (total_bytes) writer.key("total_size").integer(*total_bytes);
   return writer.end().take();
+}
+
+std::uint8_t flags_of(const PexPeer& peer) {
+  const unsigned seed = peer.is_seed ? kPexSeedFlag : 0u;
+  const unsigned reachable = peer.is_reachable ? kPexReachableFlag : 0u;
+  return static_cast<std::uint8_t>(seed | reachable);
 }
 
 }  // namespace
@@ -140,7 +148,7 @@ Bytes encode(const PexMessage& message) {
   base::ByteWriter flags;
   for (std::size_t i = 0; i < std::min(message.added.size(), kPexPeersMax); ++i) {
     write_endpoint(added, message.added[i].endpoint);
-    flags.u8(message.added[i].is_seed ? std::to_integer<std::uint8_t>(kPexSeedFlag) : std::uint8_t{0});
+    flags.u8(flags_of(message.added[i]));
   }
   base::ByteWriter dropped;
   for (std::size_t i = 0; i < std::min(message.dropped.size(), kPexPeersMax); ++i) {
@@ -162,8 +170,9 @@ std::optional<PexMessage> parse_pex_message(ByteView payload) {
   for (const base::Endpoint& peer : first_peers(find_bytes(*value, "added"), kPexPeersMax)) {
     // Flags may be missing.
     const std::size_t at = message.added.size();
-    const bool is_seed = at < flags.size() && (flags[at] & kPexSeedFlag) != std::byte{0};
-    message.added.push_back({peer, is_seed});
+    const auto set = at < flags.size() ? std::to_integer<std::uint8_t>(flags[at]) : std::uint8_t{0};
+    message.added.push_back(
+        {.endpoint = peer, .is_seed = (set & kPexSeedFlag) != 0, .is_reachable = (set & kPexReachableFlag) != 0});
   }
   message.dropped = first_peers(find_bytes(*value, "dropped"), kPexPeersMax);
   return message;

@@ -59,7 +59,8 @@ using MetadataMessage = std::variant<MetadataRequest, MetadataPiece, MetadataRej
 
 struct PexPeer {
   base::Endpoint endpoint;
-  bool is_seed = false;  // flag 0x02
+  bool is_seed = false;       // flag 0x02
+  bool is_reachable = false;  // flag 0x10: who tells this connected to it there
   friend bool operator==(const PexPeer&, const PexPeer&) = default;
 };
 struct PexMessage {

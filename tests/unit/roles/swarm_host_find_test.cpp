@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "unit/support/swarm_hosts.hpp"
+#include "wire/extensions.hpp"
 #include "wire/tracker_messages.hpp"
 #include "wire/utp.hpp"
 
@@ -258,6 +259,46 @@ TEST(SwarmHostFind, TellsNobodyOfPeersThatOnlyItsOwnNetworksReach) {
   for (const std::size_t local : {2u, 3u}) {
     for (const std::size_t other : {4u, 5u}) EXPECT_FALSE(does_hear(other, local)) << other;
   }
+}
+
+// What `heard`, with one message of exchange in it, says of each peer.
+std::map<base::Endpoint, wire::PexPeer> told_in(const std::string& heard) {
+  std::map<base::Endpoint, wire::PexPeer> told;
+  const std::size_t begin = heard.find("d5:added");
+  if (begin == std::string::npos) return told;
+  const std::size_t end = heard.find("7:dropped0:e", begin) + 12;
+  const auto message = wire::parse_pex_message(base::view_of(std::string_view(heard).substr(begin, end - begin)));
+  for (const wire::PexPeer& peer : message.value().added) told[peer.endpoint] = peer;
+  return told;
+}
+
+TEST(SwarmHostFind, TellsByExchangeWhomItReachedItself) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& middle = world.add("10.0.0.2:6000");
+  Host& getter = world.add("10.0.0.3:6000");
+  Host& listener = world.add("10.0.0.4:6000");
+  boot_seed(seed, shared);
+  auto options = download_from(middle, shared, {seed.listening()});
+  options.uses_exchange = true;
+  options.limit_down_bytes_per_s = 1000;
+  boot(middle, std::move(options));
+  auto slow = download_from(getter, shared, {middle.listening()});
+  slow.limit_down_bytes_per_s = 1000;
+  boot(getter, std::move(slow));
+  world.run_for(2s);
+  base::Bytes says = hello_of(shared, peer_id_of(listener));
+  const auto extensions = wire::encode(wire::Extended{0, wire::encode(wire::ExtensionHandshake{.pex_id = 1})});
+  says.insert(says.end(), extensions.begin(), extensions.end());
+  auto stranger = std::make_unique<Stranger>(middle.listening(), std::move(says));
+  const Stranger& ears = *stranger;
+  listener.boot(std::move(stranger));
+  world.run_for(5s);
+  const auto told = told_in(ears.heard());
+  ASSERT_TRUE(told.contains(seed.listening()) && told.contains(getter.listening()));
+  EXPECT_TRUE(told.at(seed.listening()).is_reachable && told.at(seed.listening()).is_seed);
+  EXPECT_FALSE(told.at(getter.listening()).is_reachable) << "it dialled, and said itself where it listens";
 }
 
 TEST(SwarmHostFind, APrivateTorrentIsFoundNeitherLocallyNorByExchange) {

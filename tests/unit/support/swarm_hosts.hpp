@@ -100,7 +100,7 @@ inline roles::SwarmHostOptions download_from(const Host& host, const SharedTorre
   return options;
 }
 
-// Somebody who connects to a host, says what the test says, and is silent from then on.
+// Somebody who connects to a host, says what the test says, and only listens from then on.
 class Stranger final : public seam::Machine {
  public:
   Stranger(base::Endpoint to, base::Bytes says, std::uint64_t connections = 1)
@@ -110,18 +110,23 @@ class Stranger final : public seam::Machine {
   }
   void on_event(seam::Event&& event, base::Instant) override {
     const auto* connected = std::get_if<seam::Connected>(&event);
+    if (const auto* arrived = std::get_if<seam::BytesArrived>(&event)) {
+      heard_ += base::text_of(base::ByteView(scratch_).first(arrived->count));
+    }
     if (connected != nullptr && !says_.empty()) actions_.emplace_back(seam::Send{connected->conn, says_});
     if (const auto* ended = std::get_if<seam::InputEnded>(&event)) actions_.emplace_back(seam::Close{ended->conn});
   }
   seam::ReadTargets next_read(seam::ConnId) override { return {{std::span(scratch_), {}}}; }
   std::optional<base::Instant> next_deadline() const override { return std::nullopt; }
   seam::Actions take_actions() override { return std::exchange(actions_, {}); }
+  [[nodiscard]] const std::string& heard() const { return heard_; }
 
  private:
   base::Endpoint to_;
   base::Bytes says_;
   std::uint64_t connections_;
   base::Bytes scratch_ = base::Bytes(1000);
+  std::string heard_;  // on all of its connections
   seam::Actions actions_;
 };
 

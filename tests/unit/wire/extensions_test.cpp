@@ -171,10 +171,10 @@ TEST(MetadataMessages, RefuseAPieceOfMoreThan16KiB) {
 // --- Peer exchange (BEP 11) ---
 
 TEST(PexMessages, HaveTheGoldenBytes) {
-  const PexMessage message{.added = {{endpoint("10.0.0.1:6881"), true}, {endpoint("10.0.0.2:80"), false}},
+  const PexMessage message{.added = {{endpoint("10.0.0.1:6881"), true}, {endpoint("10.0.0.2:80"), false, true}},
                            .dropped = {endpoint("192.168.1.2:51413")}};
   EXPECT_EQ(golden::to_hex(encode(message)), golden::to_hex(view_of("d5:added12:")) + "0a0000011ae1" + "0a0000020050" +
-                                                 golden::to_hex(view_of("7:added.f2:")) + "0200" +
+                                                 golden::to_hex(view_of("7:added.f2:")) + "0210" +
                                                  golden::to_hex(view_of("7:dropped6:")) + "c0a80102c8d5" +
                                                  golden::to_hex(view_of("e")));
   EXPECT_EQ(parse_pex_message(encode(message)), message);
@@ -205,8 +205,8 @@ TEST(PexMessages, ReadFlagsOfWhichSomeAreMissing) {
       "e");
   ASSERT_TRUE(message);
   ASSERT_EQ(message->added.size(), 2u);
-  EXPECT_TRUE(message->added[0].is_seed);
-  EXPECT_FALSE(message->added[1].is_seed);
+  EXPECT_TRUE(message->added[0].is_seed && message->added[0].is_reachable);
+  EXPECT_FALSE(message->added[1].is_seed || message->added[1].is_reachable);
 }
 
 TEST(PexMessages, IgnoreFieldsOfAnotherKindIpv6PeersAndARemainder) {
