@@ -28,9 +28,7 @@ using TrackerFate = seam::TrackerTrace::What;
 constexpr base::Duration kStragglers = std::chrono::milliseconds(400);
 constexpr base::Duration kListTimeout = std::chrono::seconds(5);
 constexpr base::Duration kTorrentTimeout = std::chrono::seconds(60);
-constexpr std::size_t kListBytesMax = 4u << 20;
-constexpr std::size_t kSharesReadMax = 1000;  // of one tracker
-constexpr std::size_t kNamesTold = 10;        // in one message
+constexpr std::size_t kNamesTold = 10;  // in one message
 constexpr int kStatusCreated = 201;
 
 std::uint64_t number_of(const boost::json::object& object, std::string_view key) {

@@ -20,6 +20,10 @@
 
 namespace shoal::roles {
 
+// Of one tracker's list.
+inline constexpr std::size_t kListBytesMax = 4u << 20;
+inline constexpr std::size_t kSharesReadMax = 1000;  // more are left out
+
 struct FoundShare {
   std::string name;
   base::Sha1Hash info_hash;
