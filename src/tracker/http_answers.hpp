@@ -3,10 +3,9 @@
 //
 //   GET /announce, /scrape        BEP 3, 7, 23, 48
 //   GET /shares                   JSON: [{"name", "info_hash", "size", "files", "seeds", "leechers", "magnet"}]
-//   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too. This tracker is
-//   the
-//                                 first it names, at the address that was asked, unless it is named or the torrent is
-//                                 private and names others
+//   GET /shares/NAME.torrent      the torrent, NAME percent-encoded; an info-hash in hex will do too. It names this
+//                                 tracker first, at the address that was asked, unless that is named already, or
+//                                 others are in a private one
 //   PUT /shares/NAME.torrent      publish it; DELETE takes it back, with ?if=unused only when nobody has or gets it
 //   GET /healthz, /metrics, /     for machines that watch, and for a person who looks
 //
