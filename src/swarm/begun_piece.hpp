@@ -74,9 +74,6 @@ class BegunPiece {
   // When somebody was asked for some of it last.
   [[nodiscard]] base::Instant asked_at() const { return asked_at_; }
   void set_asked_at(base::Instant now) { asked_at_ = now; }
-  // How often it was wrong, or taken from one who did not finish it, before.
-  [[nodiscard]] std::uint32_t failures() const { return failures_; }
-  void set_failures(std::uint32_t failures) { failures_ = failures; }
   // A convicted source gave of it: when it fails, that is why.
   [[nodiscard]] bool is_spoiled() const { return is_spoiled_; }
   void set_spoiled() { is_spoiled_ = true; }
@@ -107,7 +104,6 @@ class BegunPiece {
   std::optional<SourceId> owner_;
   std::vector<Giver> givers_;
   base::Instant asked_at_{};
-  std::uint32_t failures_ = 0;
   bool is_spoiled_ = false;
   bool is_listed_ = false;
 };

@@ -243,6 +243,9 @@ void Picker::Impl::cancel_all(BegunPiece& begun) {
 void Picker::Impl::throw_away(BegunPiece& begun) {
   cancel_all(begun);
   thrown_away_.push_back(begun.piece());
+  if (const auto history = histories_.find(begun.piece()); history != histories_.end()) {
+    history->second.standstill.reset();
+  }
   make_fresh(begun.piece());
 }
 
@@ -252,7 +255,7 @@ void Picker::Impl::leave_pieces_of(SourceId id) {
   std::vector<base::PieceIndex> useless;
   for (auto& [piece, begun] : begun_) {
     if (begun.owner() != id) continue;
-    begun.set_owner(std::nullopt);
+    set_owner(begun, std::nullopt);
     if (!begun.is_whole() && sources_of(piece) > 0) useless.push_back(piece);
   }
   for (const base::PieceIndex piece : useless) throw_away(*find_begun(piece));
@@ -276,12 +279,21 @@ void Picker::Impl::unlist(BegunPiece& begun) {
   open_.pop_back();
 }
 
+void Picker::Impl::set_owner(BegunPiece& begun, std::optional<SourceId> owner) {
+  owned_pieces_ += owner ? 1 : 0;
+  owned_pieces_ -= begun.owner() ? 1 : 0;
+  begun.set_owner(owner);
+}
+
+void Picker::Impl::forget_begun(BegunPiece& begun) {
+  set_owner(begun, std::nullopt);
+  unlist(begun);
+  begun_.erase(begun.piece());
+}
+
 // A piece that is begun or verified is as if it never was.
 void Picker::Impl::make_fresh(base::PieceIndex piece) {
-  if (BegunPiece* begun = find_begun(piece)) {
-    unlist(*begun);
-    begun_.erase(piece);
-  }
+  if (BegunPiece* begun = find_begun(piece)) forget_begun(*begun);
   fresh_.add(piece);
   lower_floors(fresh_.level(piece));
 }
@@ -299,14 +311,12 @@ void Picker::Impl::on_verified(base::PieceIndex piece) {
     for (auto& [id, source] : sources_) source.interesting -= source.has.test(piece) ? 1 : 0;
   }
   verified_.set(piece);
-  failures_.erase(piece);
-  standstills_.erase(piece);
+  histories_.erase(piece);
   if (fresh_.contains(piece)) fresh_.remove(piece);
   if (BegunPiece* begun = find_begun(piece)) {
     if (begun->givers().size() == 1) suspects_.on_right_alone(begun->givers()[0].origin);
     cancel_all(*begun);
-    unlist(*begun);
-    begun_.erase(piece);
+    forget_begun(*begun);
   }
 }
 
@@ -316,8 +326,9 @@ std::vector<SourceId> Picker::Impl::on_mismatched(base::PieceIndex piece) {
   const std::vector<Giver> givers = begun->givers();
   const bool is_spoiled = begun->is_spoiled();
   make_fresh(piece);
-  ++failures_[piece];
-  standstills_.erase(piece);
+  PieceHistory& history = histories_[piece];
+  ++history.failures;
+  history.standstill.reset();
   if (is_spoiled) return {};
   if (givers.size() == 1) {
     convict(givers[0].source);

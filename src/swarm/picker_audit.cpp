@@ -46,16 +46,18 @@ void Picker::Impl::audit_pieces() const {
 
 void Picker::Impl::audit_begun() const {
   std::size_t listed = 0;
+  std::uint32_t owned = 0;
   for (const auto& [piece, begun] : begun_) {
     begun.audit();
     SHOAL_CHECK(begun.piece() == piece && !begun.is_untouched());
     SHOAL_CHECK(begun.is_listed() == (begun.open_count() > 0));
     SHOAL_CHECK(!begun.owner() || sources_.contains(*begun.owner()));
+    owned += begun.owner() ? 1 : 0;
     if (!begun.is_listed()) continue;
     ++listed;
     SHOAL_CHECK(std::find(open_.begin(), open_.end(), &begun) != open_.end());
   }
-  SHOAL_CHECK(listed == open_.size());
+  SHOAL_CHECK(listed == open_.size() && owned == owned_pieces_);
 }
 
 void Picker::Impl::audit_source(SourceId id, const PickerSource& source) const {

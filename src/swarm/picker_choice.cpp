@@ -17,17 +17,14 @@ constexpr double kMuchSoonerPart = 0.25;
 constexpr double kGuessedRate = 1024 * 1024;                             // bytes per second, when no rate is known
 constexpr base::Duration kLookAgainMin = std::chrono::milliseconds(50);  // no deadline is sooner
 constexpr std::uint32_t kPatienceDoublingsMax = 12;
+constexpr double kPatienceWithNobodyMaxSeconds = 300;
+// So many times as long as one source is waited for, all of them together are, one asked after the other.
+constexpr int kStandstillsMax = 4;
+constexpr std::size_t kLossesMax = 256;       // remembered of one piece
 constexpr double kLookAgainMaxSeconds = 1e6;  // a rate fades without ever being 0: no patience is longer
 
 double bytes_of(std::uint64_t blocks) {
   return static_cast<double>(blocks) * wire::kBlockBytes;
-}
-
-// A piece that was wrong has a liar near it, who may wait for a slow source to begin and then take over. Each time
-// whoever gives it is left alone for twice as long. The same when it was taken from a suspect: two of them that are
-// choked in turns would begin it anew for ever.
-double patience_with(const BegunPiece& begun) {
-  return std::ldexp(1.0, static_cast<int>(std::min(begun.failures(), kPatienceDoublingsMax)));
 }
 
 base::Duration duration_of(double seconds) {
@@ -102,7 +99,8 @@ bool Picker::Impl::may_join_unusually(const Asker& asker, const BegunPiece& begu
 bool Picker::Impl::may_take_over(const Asker& asker, const BegunPiece& begun) {
   const double guess = guessed_rate();
   const double mine = bytes_of(asker.source.asked_blocks + begun.block_count()) / rate_or(asker.source, guess);
-  const double limit = mine / kMuchSoonerPart * patience_with(begun);
+  const double at_least = mine / kMuchSoonerPart;
+  double limit = at_least * patience_with(asker, begun);
   if (!begun.owner() && begun.is_coming()) return stands_still(asker, begun, duration_of(limit));
   base::Instant since = begun.asked_at();
   double its = base::to_seconds(asker.now - since);
@@ -110,25 +108,44 @@ bool Picker::Impl::may_take_over(const Asker& asker, const BegunPiece& begun) {
     const PickerSource& owner = sources_.at(*begun.owner());
     its = seconds_left(owner, guess, asker.now) + bytes_of(begun.open_count()) / rate_or(owner, guess);
     since = owner.heard_at;
+  } else {
+    limit = std::min(limit, std::max(at_least, kPatienceWithNobodyMaxSeconds));
   }
   if (its > limit) return true;
   look_again_at(since + duration_of(limit), asker.now);
   return false;
 }
 
+// A piece that was wrong has a liar near it, who may wait for a slow source to begin and then take over. Each time
+// whoever gives it is left alone for twice as long. Who lost it by its silence waits for twice as long, too, and nobody
+// else does: two such would begin it anew in turns, and keep it from all others.
+double Picker::Impl::patience_with(const Asker& asker, const BegunPiece& begun) const {
+  const auto found = histories_.find(begun.piece());
+  if (found == histories_.end()) return 1;
+  const auto losses = std::ranges::count(found->second.lost_by, asker.source.origin);
+  const std::uint32_t times = found->second.failures + static_cast<std::uint32_t>(losses);
+  return std::ldexp(1.0, static_cast<int>(std::min(times, kPatienceDoublingsMax)));
+}
+
 // A suspect spoils what others are about to finish. But those who have been asked may be silent for ever, one of them
 // always in the place of another.
 bool Picker::Impl::stands_still(const Asker& asker, const BegunPiece& begun, base::Duration limit) {
-  Standstill& standstill = standstills_.try_emplace(begun.piece(), begun.here_count(), asker.now).first->second;
-  if (standstill.here != begun.here_count()) standstill = {begun.here_count(), asker.now};
   limit = std::max<base::Duration>(kLetDownPauseMax, limit);  // never while an honest one may merely be slow
-  base::Instant still_until = standstill.since + limit;
+  std::optional<Standstill>& standstill = histories_[begun.piece()].standstill;
+  const base::Duration longest = kStandstillsMax * limit;
+  const bool goes_on =
+      standstill && standstill->here == begun.here_count() && asker.now - standstill->seen_at <= longest;
+  if (!goes_on) standstill = Standstill{.here = begun.here_count(), .since = asker.now};
+  standstill->seen_at = asker.now;
+  base::Instant still_until = standstill->since + limit;
+  const base::Instant latest = standstill->since + longest;
   if (asker.now > still_until) {
     for (const auto& [id, source] : sources_) {
       const bool is_asked =
           std::ranges::find(source.asked, begun.piece(), &PickerSource::Asked::piece) != source.asked.end();
       if (is_asked && id == asker.id) return false;
-      if (is_asked && source.let_downs == 0) still_until = std::max(still_until, source.heard_at + limit);
+      if (!is_asked || source.let_downs > 0) continue;
+      still_until = std::max(still_until, std::min(source.heard_at + limit, latest));
     }
   }
   if (asker.now > still_until) return true;
@@ -174,8 +191,7 @@ std::optional<base::PieceIndex> Picker::Impl::best_fresh(const Asker& asker) {
 Run Picker::Impl::begin(const Asker& asker, base::PieceIndex piece) {
   fresh_.remove(piece);
   BegunPiece& begun = begun_.try_emplace(piece, piece, size_of(piece)).first->second;
-  if (const auto failed = failures_.find(piece); failed != failures_.end()) begun.set_failures(failed->second);
-  if (is_suspect(asker)) begun.set_owner(asker.id);
+  if (is_suspect(asker)) set_owner(begun, asker.id);
   return ask(asker, begun, *begun.first_open(run_blocks(asker.source)));
 }
 
@@ -183,8 +199,15 @@ Run Picker::Impl::begin(const Asker& asker, base::PieceIndex piece) {
 // others to begin one and finish that.
 Run Picker::Impl::take_over(const Asker& asker, BegunPiece& begun) {
   const base::PieceIndex piece = begun.piece();
-  ++failures_[piece];
-  standstills_.erase(piece);
+  PieceHistory& history = histories_[piece];
+  if (begun.owner()) {
+    const PickerSource& owner = sources_.at(*begun.owner());
+    const double by_rate = bytes_of(owner.asked_blocks) / rate_or(owner, guessed_rate());
+    const bool is_silent = base::to_seconds(asker.now - owner.heard_at) > by_rate;
+    if (is_silent && history.lost_by.size() < kLossesMax) history.lost_by.push_back(owner.origin);
+  } else {
+    ++history.failures;
+  }
   throw_away(begun);
   return begin(asker, piece);
 }
@@ -193,7 +216,7 @@ Run Picker::Impl::ask(const Asker& asker, BegunPiece& begun, BlockSpan span) {
   const std::uint32_t blocks = begun.ask(span, asker.id);
   SHOAL_CHECK(blocks > 0);
   begun.set_asked_at(asker.now);
-  if (begun.owner() == asker.id && !is_suspect(asker)) begun.set_owner(std::nullopt);
+  if (begun.owner() == asker.id && !is_suspect(asker)) set_owner(begun, std::nullopt);
   PickerSource& source = asker.source;
   if (source.asked_blocks == 0) source.heard_at = asker.now;
   const auto known = std::find_if(source.asked.begin(), source.asked.end(),
@@ -239,10 +262,18 @@ void Picker::Impl::look_again_at(base::Instant at, base::Instant now) {
   deadline_ = deadline_ ? std::min(*deadline_, at) : at;
 }
 
-// Nothing is open for it: it takes over the tail of who would end last. That one goes on from the front, so both meet
-// and nothing comes twice but what is under way then. A suspect would only spoil it.
+// Nothing is open for it. What it could help with a suspect would only spoil.
 std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
-  if (is_suspect(asker)) return pick_take_over(asker);
+  if (!is_suspect(asker)) {
+    if (auto run = pick_help(asker)) return run;
+    if (owned_pieces_ == 0) return std::nullopt;
+  }
+  return pick_take_over(asker);
+}
+
+// It takes over the tail of who would end last. That one goes on from the front, so both meet and nothing comes twice
+// but what is under way then.
+std::optional<Run> Picker::Impl::pick_help(const Asker& asker) {
   const double guess = guessed_rate();
   std::vector<std::pair<double, SourceId>> holders;
   for (const auto& [id, source] : sources_) {
@@ -255,7 +286,7 @@ std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
     const auto help = help_for(asker, id, is_end);
     if (!help) continue;
     const double mine = bytes_of(asker.source.asked_blocks + help->span.count) / rate_or(asker.source, guess);
-    const double limit = mine / (is_end ? kSoonerPart : kMuchSoonerPart) * patience_with(*help->begun);
+    const double limit = mine / (is_end ? kSoonerPart : kMuchSoonerPart) * patience_with(asker, *help->begun);
     if (-negative_seconds > limit) {
       if (must_begin_anew(asker, *help->begun)) return take_over(asker, *help->begun);
       return ask(asker, *help->begun, help->span);
@@ -266,13 +297,17 @@ std::optional<Run> Picker::Impl::pick_again(const Asker& asker) {
   return std::nullopt;
 }
 
-// Also where every block is asked for: one block that nobody brings would be enough to keep it from a suspect.
+// Also where every block is asked for: one block that nobody brings would be enough to keep a piece from everybody. The
+// one of which the least is lost.
 std::optional<Run> Picker::Impl::pick_take_over(const Asker& asker) {
+  BegunPiece* best = nullptr;
   for (auto& [piece, begun] : begun_) {
     if (begun.is_whole() || !must_begin_anew(asker, begun) || !may_ask_for(asker, piece)) continue;
-    if (may_take_over(asker, begun)) return take_over(asker, begun);
+    if (best && best->here_count() <= begun.here_count()) continue;
+    if (may_take_over(asker, begun)) best = &begun;
   }
-  return std::nullopt;
+  if (!best) return std::nullopt;
+  return take_over(asker, *best);
 }
 
 bool Picker::Impl::may_ask_for(const Asker& asker, base::PieceIndex piece) {

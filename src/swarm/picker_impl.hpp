@@ -99,6 +99,13 @@ class Picker::Impl {
   struct Standstill {
     std::uint32_t here = 0;
     base::Instant since{};
+    base::Instant seen_at{};
+  };
+  // What went wrong with a piece that is not right yet.
+  struct PieceHistory {
+    std::uint32_t failures = 0;     // how often it was wrong, or what others had left of it was begun anew
+    std::vector<OriginId> lost_by;  // who was to give it alone, was silent and lost it: once for each time
+    std::optional<Standstill> standstill;
   };
 
   // --- picker.cpp: keeping the state ---
@@ -113,6 +120,8 @@ class Picker::Impl {
   void take_off(PickerSource& source, base::PieceIndex piece, std::uint32_t blocks);
   void cancel(SourceId holder, const BegunPiece& begun, std::uint32_t block);
   void cancel_all(BegunPiece& begun);
+  void set_owner(BegunPiece& begun, std::optional<SourceId> owner);
+  void forget_begun(BegunPiece& begun);
   void throw_away(BegunPiece& begun);
   void leave_pieces_of(SourceId id);
   void make_fresh(base::PieceIndex piece);
@@ -128,12 +137,14 @@ class Picker::Impl {
   std::optional<Run> pick_open(const Asker& asker);
   std::optional<Run> pick_unusual(const Asker& asker);
   std::optional<Run> pick_again(const Asker& asker);
+  std::optional<Run> pick_help(const Asker& asker);
   BegunPiece* best_open(const Asker& asker, JoinRule may);
   bool is_suspect(const Asker& asker) const { return suspects_.is_suspect(asker.source.origin); }
   std::optional<base::PieceIndex> best_fresh(const Asker& asker);
   bool may_join(const Asker& asker, const BegunPiece& begun);
   bool may_join_unusually(const Asker& asker, const BegunPiece& begun);
   bool may_take_over(const Asker& asker, const BegunPiece& begun);
+  double patience_with(const Asker& asker, const BegunPiece& begun) const;
   bool stands_still(const Asker& asker, const BegunPiece& begun, base::Duration limit);
   std::optional<Run> pick_take_over(const Asker& asker);
   static bool may_ask_for(const Asker& asker, base::PieceIndex piece);
@@ -168,8 +179,8 @@ class Picker::Impl {
 
   RarityOrder fresh_;  // wanted, not verified, not begun; its levels are those of all pieces
   std::unordered_map<base::PieceIndex, BegunPiece> begun_;
-  std::unordered_map<base::PieceIndex, std::uint32_t> failures_;  // how often a piece was wrong, until it is right
-  std::unordered_map<base::PieceIndex, Standstill> standstills_;  // until it is taken over, or whole
+  std::unordered_map<base::PieceIndex, PieceHistory> histories_;  // until the piece is right
+  std::uint32_t owned_pieces_ = 0;                                // those begun with an owner
   std::vector<BegunPiece*> open_;                                 // those with open blocks
   Sources sources_;
   std::uint32_t sources_with_all_ = 0;
