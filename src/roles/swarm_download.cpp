@@ -220,7 +220,7 @@ void SwarmDownload::ask_web_seeds(Instant now) {
         web_tokens_at_ = tokens_at;
         break;
       }
-      const auto run = picker_.pick(web.source, now);
+      const auto run = pick_for(web, now);
       if (!run) break;
       context_.down.take(run->size_bytes, now);
       web.seed->request(*run, now);
@@ -228,6 +228,17 @@ void SwarmDownload::ask_web_seeds(Instant now) {
     }
     if (was_asked) serve_web(web, now);
   }
+}
+
+// What follows the last run, if that may be had: both can be asked of a server at once.
+std::optional<Run> SwarmDownload::pick_for(Web& web, Instant now) {
+  std::optional<Run> run;
+  if (web.next) run = picker_.pick_among(web.source, {*web.next}, now);
+  if (!run) run = picker_.pick(web.source, now);
+  if (!run) return run;
+  const bool is_end = run->offset_bytes + run->size_bytes == manifest_.size_of(run->piece);
+  web.next = PieceIndex(run->piece.value + (is_end ? 1 : 0));
+  return run;
 }
 
 // --- What arrives ---

@@ -101,6 +101,7 @@ class SwarmDownload {
     base::Endpoint named;  // in traces: 0.0.0.0 and its number
     std::unique_ptr<swarm::WebSeed> seed;
     bool is_over = false;
+    std::optional<base::PieceIndex> next;  // where the run ends that it was asked for last
   };
 
   void add_web_seeds(const std::vector<std::string>& urls);
@@ -110,6 +111,7 @@ class SwarmDownload {
   void ask_peer(SwarmLink& link, base::Instant now);
   void ask_course(SwarmLink& link, base::Instant now);
   void ask_web_seeds(base::Instant now);
+  [[nodiscard]] std::optional<swarm::Run> pick_for(Web& web, base::Instant now);
   void serve_web(Web& web, base::Instant now);
   void end_web(Web& web, const std::string& reason);
   void note_asked(SwarmLink& link, const swarm::Run& run);

@@ -19,10 +19,11 @@ constexpr int kStatusOk = 200;
 constexpr int kStatusPartialContent = 206;
 constexpr base::Duration kBufferRetry = std::chrono::milliseconds(50);
 
+constexpr int kRangeNotSatisfiable = 416;
+
 bool is_lacking(int status) {
   constexpr int kNotFound = 404;
   constexpr int kGone = 410;
-  constexpr int kRangeNotSatisfiable = 416;
   return status == kNotFound || status == kGone || status == kRangeNotSatisfiable;
 }
 
@@ -34,12 +35,13 @@ struct Part {
   std::uint32_t size_bytes = 0;
 };
 
-seam::ByteRange range_of(const Part& part) {
-  return {.first = part.file_offset, .last = part.file_offset + part.size_bytes - 1};
-}
-
 std::string describe(const seam::ByteRange& range) {
   return fmt::format("bytes {}-{}", range.first, range.last);
+}
+
+bool is_within(const Run& inner, const Run& outer) {
+  return inner.piece == outer.piece && inner.offset_bytes >= outer.offset_bytes &&
+         inner.offset_bytes + inner.size_bytes <= outer.offset_bytes + outer.size_bytes;
 }
 
 // What has to be fetched for `run`; what lies in padding files is left out.
@@ -81,7 +83,10 @@ class WebSeed::Impl {
   }
 
   [[nodiscard]] bool has_room(base::Instant now) const {
-    return !has_ended_ && now >= paused_until_ && fetches_.size() + waiting_parts() + arrived_.size() < kFetchesAtOnce;
+    if (has_ended_ || now < paused_until_) return false;
+    const std::size_t runs = asked_.size() + arrived_.size();
+    if (fetches_.size() + waiting_parts() + arrived_.size() < kFetchesAtOnce) return true;
+    return runs < kRunsAheadMax && static_cast<double>(bytes_ahead()) < bytes_in(kAheadTime, kAheadBytesMax, now);
   }
 
   void request(const Run& run, base::Instant now) {
@@ -100,14 +105,16 @@ class WebSeed::Impl {
   }
 
   void cancel(const Run& run) {
-    const auto arrived = std::ranges::find(arrived_, run, &Arrived::run);
-    const auto asked = std::ranges::find(asked_, run, &Asked::run);
-    if (asked != asked_.end()) {
+    const auto is_cancelled = [&run](const auto& known) { return is_within(known.run, run); };
+    for (auto asked = std::ranges::find_if(asked_, is_cancelled); asked != asked_.end();
+         asked = std::ranges::find_if(asked_, is_cancelled)) {
       release(asked);
-    } else if (arrived != arrived_.end()) {
-      events_.emplace_back(RunReleased{rest_of(*arrived)});
-      arrived_.erase(arrived);
     }
+    std::erase_if(arrived_, [&](const Arrived& arrived) {
+      if (!is_cancelled(arrived)) return false;
+      events_.emplace_back(RunReleased{rest_of(arrived)});
+      return true;
+    });
   }
 
   void stop() {
@@ -124,11 +131,8 @@ class WebSeed::Impl {
     if (const auto* failed = std::get_if<seam::FetchFailed>(&event)) {
       const auto node = fetches_.extract(failed->fetch);
       if (node.empty()) return false;
-      if (failed->status == kStatusOk && is_big(node.mapped().part) && !has_given_range_) {
-        on_no_ranges();
-      } else {
-        on_failure(node.mapped(), failed->reason, now);
-      }
+      if (failed->status == kStatusOk && is_big(node.mapped())) return on_all_of_a_big_file(node.mapped(), now);
+      on_failure(node.mapped(), failed->reason, now);
       return true;
     }
     return false;
@@ -164,10 +168,21 @@ class WebSeed::Impl {
     base::Bytes bytes;
     std::uint32_t given_bytes = 0;
   };
+  // One range of a file, which may be parts of several runs.
   struct Fetch {
-    Run run;
-    Part part;
+    struct Share {
+      Run run;
+      Part part;
+      bool is_needed = true;
+    };
+    std::vector<Share> shares;  // in the order of the file, without gaps
     base::Instant begun_at;
+
+    [[nodiscard]] std::size_t file() const { return shares.front().part.file; }
+    [[nodiscard]] std::uint64_t first() const { return shares.front().part.file_offset; }
+    [[nodiscard]] std::uint64_t end() const { return shares.back().part.file_offset + shares.back().part.size_bytes; }
+    [[nodiscard]] std::uint64_t size_bytes() const { return end() - first(); }
+    [[nodiscard]] seam::ByteRange range() const { return {.first = first(), .last = end() - 1}; }
   };
 
   [[nodiscard]] std::size_t waiting_parts() const {
@@ -187,74 +202,114 @@ class WebSeed::Impl {
            std::ranges::find(arrived_, run, &Arrived::run) != arrived_.end();
   }
 
-  [[nodiscard]] const metainfo::FileEntry& file_of(const Part& part) const {
-    return manifest_.layout->files.at(part.file);
+  [[nodiscard]] std::uint64_t bytes_ahead() const {
+    std::uint64_t bytes = 0;
+    for (const Asked& asked : asked_) bytes += asked.run.size_bytes;
+    for (const Arrived& arrived : arrived_) bytes += rest_of(arrived).size_bytes;
+    return bytes;
+  }
+
+  // What comes in this time; nothing while that is not known.
+  [[nodiscard]] double bytes_in(base::Duration time, std::uint64_t bytes_max, base::Instant now) const {
+    return std::min(rate_.rate_bytes_per_s(now) * base::to_seconds(time), static_cast<double>(bytes_max));
+  }
+
+  [[nodiscard]] const metainfo::FileEntry& file_of(const Fetch& fetch) const {
+    return manifest_.layout->files.at(fetch.file());
   }
 
   // All of it is never taken for a part.
-  [[nodiscard]] bool is_big(const Part& part) const { return file_of(part).size_bytes > kWholeFileBytesMax; }
+  [[nodiscard]] bool is_big(const Fetch& fetch) const { return file_of(fetch).size_bytes > kWholeFileBytesMax; }
 
   void start_fetches(base::Instant now) {
     if (now >= paused_until_) is_paused_ = false;
     for (Asked& asked : asked_) {
       while (!is_paused_ && !asked.waiting.empty() && fetches_.size() < kFetchesAtOnce) {
-        start_fetch(asked, asked.waiting.back(), now);
-        asked.waiting.pop_back();
+        Fetch fetch{.shares = {}, .begun_at = now};
+        take_waiting(asked, fetch);
+        lengthen(fetch, now);
+        start_fetch(std::move(fetch));
       }
     }
   }
 
-  void start_fetch(const Asked& asked, const Part& part, base::Instant now) {
+  static void take_waiting(Asked& asked, Fetch& fetch) {
+    fetch.shares.push_back({.run = asked.run, .part = asked.waiting.back()});
+    asked.waiting.pop_back();
+  }
+
+  // By what follows it in its file: a server takes its time for each answer, however short that is.
+  void lengthen(Fetch& fetch, base::Instant now) {
+    if (has_short_files_) return;
+    const double bytes_max = bytes_in(kRunTimeMax, kFetchBytesMax, now);
+    const auto follows = [&](const Asked& asked) {
+      if (asked.waiting.empty()) return false;
+      const Part& next = asked.waiting.back();
+      return next.file == fetch.file() && next.file_offset == fetch.end() &&
+             static_cast<double>(fetch.size_bytes() + next.size_bytes) <= bytes_max;
+    };
+    for (auto next = std::ranges::find_if(asked_, follows); next != asked_.end();
+         next = std::ranges::find_if(asked_, follows)) {
+      take_waiting(*next, fetch);
+    }
+  }
+
+  void start_fetch(Fetch fetch) {
     const seam::FetchId id{next_fetch_};
     next_fetch_ += options_.fetch_stride;
-    const metainfo::FileEntry& file = file_of(part);
-    seam::Fetch fetch{.fetch = id, .url = url_of(options_.url, manifest_, file)};
-    if (part.size_bytes < file.size_bytes) {
-      const seam::ByteRange range = range_of(part);
-      fetch.headers.emplace_back("Range", fmt::format("bytes={}-{}", range.first, range.last));
+    const metainfo::FileEntry& file = file_of(fetch);
+    seam::Fetch action{.fetch = id, .url = url_of(options_.url, manifest_, file)};
+    if (fetch.size_bytes() < file.size_bytes) {
+      action.headers.emplace_back("Range", fmt::format("bytes={}-{}", fetch.first(), fetch.end() - 1));
     }
-    const std::uint64_t longest = file.size_bytes <= kWholeFileBytesMax ? file.size_bytes : part.size_bytes;
-    fetch.reply_bytes_max = static_cast<std::size_t>(longest);
-    fetch.timeout = kWebSeedTimeout;
-    fetches_.emplace(id, Fetch{.run = asked.run, .part = part, .begun_at = now});
-    rate_.on_busy(now);
-    latest_ = now;
-    actions_.emplace_back(std::move(fetch));
+    const std::uint64_t longest = file.size_bytes <= kWholeFileBytesMax ? file.size_bytes : fetch.size_bytes();
+    action.reply_bytes_max = static_cast<std::size_t>(longest);
+    action.timeout = kWebSeedTimeout;
+    latest_ = fetch.begun_at;
+    rate_.on_busy(latest_);
+    fetches_.emplace(id, std::move(fetch));
+    actions_.emplace_back(std::move(action));
   }
 
   bool on_fetched(const seam::Fetched& fetched, base::Instant now) {
     const auto node = fetches_.extract(fetched.fetch);
     if (node.empty()) return false;
     const Fetch& fetch = node.mapped();
-    const std::uint64_t file_bytes = file_of(fetch.part).size_bytes;
+    const std::uint64_t file_bytes = file_of(fetch).size_bytes;
     // RFC 9110, 15.3.7: a part has to say which one it is, and may be another than was asked for.
-    const bool is_part = fetched.status == kStatusPartialContent && fetched.range == range_of(fetch.part) &&
-                         fetched.body.size() == fetch.part.size_bytes;
+    const bool is_part = fetched.status == kStatusPartialContent && fetched.range == fetch.range() &&
+                         fetched.body.size() == fetch.size_bytes();
     const bool is_whole = fetched.status == kStatusOk && fetched.body.size() == file_bytes;
     if (is_lacking(fetched.status)) {
-      on_lacking(fetch, describe_answer(fetched, fetch.part), now);
+      on_lacking(fetch, fetched, now);
       return true;
     }
     if (!is_part && !is_whole) {
-      on_failure(fetch, describe_answer(fetched, fetch.part), now);
+      on_failure(fetch, describe_answer(fetched, fetch), now);
       return true;
     }
     failures_ = 0;
     has_given_ = true;
-    has_given_range_ = has_given_range_ || is_part;
-    rate_.on_payload(fetch.part.size_bytes, now);
+    has_given_range_ = has_given_range_ || (is_part && is_big(fetch));
+    rate_.on_payload(fetch.size_bytes(), now);
     if (fetches_.empty()) rate_.on_idle(now);
-    const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
-    SHOAL_CHECK(asked != asked_.end() && asked->missing > 0);
-    const std::byte* from = fetched.body.data() + (is_whole ? fetch.part.file_offset : 0);
-    std::memcpy(asked->bytes.data() + fetch.part.run_offset, from, fetch.part.size_bytes);
-    if (--asked->missing == 0) on_whole(asked, now);
+    for (const Fetch::Share& share : fetch.shares) {
+      const std::uint64_t from = share.part.file_offset - (is_whole ? 0 : fetch.first());
+      if (share.is_needed) give_part(share, base::ByteView(fetched.body).subspan(from, share.part.size_bytes), now);
+    }
     start_fetches(now);
     return true;
   }
 
-  [[nodiscard]] std::string describe_answer(const seam::Fetched& fetched, const Part& part) const {
-    const std::string url = url_of(options_.url, manifest_, file_of(part));
+  void give_part(const Fetch::Share& share, base::ByteView bytes, base::Instant now) {
+    const AskedAt asked = std::ranges::find(asked_, share.run, &Asked::run);
+    SHOAL_CHECK(asked != asked_.end() && asked->missing > 0);
+    std::ranges::copy(bytes, asked->bytes.begin() + share.part.run_offset);
+    if (--asked->missing == 0) on_whole(asked, now);
+  }
+
+  [[nodiscard]] std::string describe_answer(const seam::Fetched& fetched, const Fetch& fetch) const {
+    const std::string url = url_of(options_.url, manifest_, file_of(fetch));
     if (fetched.status != kStatusOk && fetched.status != kStatusPartialContent) {
       return fmt::format("{} was answered with status {}", url, fetched.status);
     }
@@ -262,7 +317,7 @@ class WebSeed::Impl {
     if (fetched.status == kStatusPartialContent) {
       answer += fetched.range ? ", which are " + describe(*fetched.range) : ", and does not say which they are";
     }
-    return fmt::format("{} of {} were answered with {}", describe(range_of(part)), url, answer);
+    return fmt::format("{} of {} were answered with {}", describe(fetch.range()), url, answer);
   }
 
   void on_whole(AskedAt asked, base::Instant now) {
@@ -295,8 +350,11 @@ class WebSeed::Impl {
 
   void release(AskedAt asked) {
     const Run run = asked->run;
-    std::erase_if(fetches_, [this, &run](const auto& entry) {
-      if (entry.second.run != run) return false;
+    for (auto& [id, fetch] : fetches_) {
+      for (Fetch::Share& share : fetch.shares) share.is_needed = share.is_needed && share.run != run;
+    }
+    std::erase_if(fetches_, [this](const auto& entry) {
+      if (std::ranges::any_of(entry.second.shares, &Fetch::Share::is_needed)) return false;
       actions_.emplace_back(seam::CancelFetch{entry.first});
       return true;
     });
@@ -305,31 +363,49 @@ class WebSeed::Impl {
     if (fetches_.empty()) rate_.on_idle(latest_);
   }
 
-  void on_lacking(const Fetch& fetch, const std::string& reason, base::Instant now) {
-    const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
-    SHOAL_CHECK(asked != asked_.end());
-    release(asked);
-    events_.emplace_back(RunLacking{fetch.run});
+  // Of a fetch that is over.
+  void release_shares(const Fetch& fetch) {
+    for (const Fetch::Share& share : fetch.shares) {
+      if (!share.is_needed) continue;
+      const AskedAt asked = std::ranges::find(asked_, share.run, &Asked::run);
+      if (asked != asked_.end()) release(asked);
+    }
+  }
+
+  void on_lacking(const Fetch& fetch, const seam::Fetched& fetched, base::Instant now) {
+    release_shares(fetch);
+    if (fetched.status == kRangeNotSatisfiable && fetch.shares.size() > 1) {
+      has_short_files_ = true;  // which of the runs it lacks is not said
+    } else {
+      for (const Fetch::Share& share : fetch.shares) {
+        if (share.is_needed) events_.emplace_back(RunLacking{share.run});
+      }
+    }
     if (!has_given_ && ++lacking_ >= kWebSeedLackingMax) {
       stop();
-      events_.emplace_back(WebSeedEnded{reason});
+      events_.emplace_back(WebSeedEnded{describe_answer(fetched, fetch)});
       return;
     }
     start_fetches(now);
   }
 
-  // It sends all of a big file for any part, which is refused before it comes and would be so for ever. One that once
-  // gave a part may only have been busy (a cache that asked its own server anew).
-  void on_no_ranges() {
+  // It sends all of a big file for any part, which is refused before it comes and would be so for ever. A cache may do
+  // so once, while it asks its own server anew.
+  bool on_all_of_a_big_file(const Fetch& fetch, base::Instant now) {
+    const bool is_the_first = !all_of_it_at_ || fetch.begun_at <= *all_of_it_at_;
+    if (!all_of_it_at_) all_of_it_at_ = now;
+    if (has_given_range_ || is_the_first) {
+      on_failure(fetch, "all of a big file came instead of a range", now);
+      return true;
+    }
     stop();
     events_.emplace_back(WebSeedEnded{fmt::format(
         "it does not answer ranges, which files above {} MiB need; use a server that does", kWholeFileBytesMax >> 20)});
+    return true;
   }
 
   void on_failure(const Fetch& fetch, const std::string& reason, base::Instant now) {
-    const AskedAt asked = std::ranges::find(asked_, fetch.run, &Asked::run);
-    SHOAL_CHECK(asked != asked_.end());
-    release(asked);
+    release_shares(fetch);
     // Those that were under way when the last one failed only tell the same again.
     if (fetch.begun_at <= failed_at_) return start_fetches(now);
     failed_at_ = now;
@@ -357,7 +433,9 @@ class WebSeed::Impl {
   int failures_ = 0;  // in a row
   int lacking_ = 0;
   bool has_given_ = false;
-  bool has_given_range_ = false;
+  bool has_given_range_ = false;               // of a big file
+  bool has_short_files_ = false;               // then no range is of several runs any more
+  std::optional<base::Instant> all_of_it_at_;  // when it first sent all of a big file instead of a range
   base::Instant failed_at_ = base::Instant::min();
   base::Instant paused_until_ = base::Instant::min();
   bool is_paused_ = false;

@@ -6,7 +6,8 @@
 // requested is answered by exactly one RunArrived for each part of it or one RunReleased; an answer that is neither a
 // 206 that says it is that part, nor a 200 of exactly the whole file, releases the run. A failure is followed by a
 // pause, a longer one each time, and kWebSeedFailuresMax in a row end it; all of a big file instead of a range does so
-// at once, unless a range came before. A server that lacks what was asked (404, 410, 416) may have the rest: that is
+// the second time, unless a range came before. Runs that follow each other are fetched in one range, as long as that
+// takes no longer than kRunTimeMax. A server that lacks what was asked (404, 410, 416) may have the rest: that is
 // told, costs no pause, and ends it only when kWebSeedLackingMax answers were never followed by a better one. Who
 // convicts it of wrong bytes (the Picker) calls stop().
 #pragma once
@@ -28,6 +29,11 @@
 namespace shoal::swarm {
 
 inline constexpr std::size_t kFetchesAtOnce = 4;
+inline constexpr std::uint64_t kFetchBytesMax = 1u << 20;  // what is asked for at once of runs that follow each other
+// So much is asked for before it can be fetched, so that such are there: what comes in kAheadTime.
+inline constexpr base::Duration kAheadTime = std::chrono::seconds(2);
+inline constexpr std::uint64_t kAheadBytesMax = 8u << 20;
+inline constexpr std::size_t kRunsAheadMax = 256;
 inline constexpr int kWebSeedFailuresMax = 5;
 inline constexpr int kWebSeedLackingMax = 32;                                  // before it gives anything
 inline constexpr base::Duration kWebSeedPauseFirst = std::chrono::seconds(2);  // doubled with each failure in a row

@@ -92,7 +92,6 @@ TEST(WebSeed, PutsARunTogetherFromItsFilesInAnyOrder) {
   seeding.seed.request(run, kStart);
   seeding.take_fetches();
   EXPECT_EQ(seeding.open.size(), kFetchesAtOnce);
-  EXPECT_FALSE(seeding.seed.has_room(kStart));
   seeding.answer_all();
   EXPECT_TRUE(seeding.take_seen().arrived.at(run) == whole.substr(wire::kBlockBytes, run.size_bytes));
 }
@@ -133,21 +132,31 @@ TEST(WebSeed, DoesNotLoadAWholeBigFileForARun) {
   EXPECT_EQ(seeding.take_fetches().at(0).reply_bytes_max, kPieceBytes);
 }
 
-TEST(WebSeed, EndsAtOnceWhenAServerSendsAllOfABigFileInsteadOfARange) {
+// A cache that asks its own server anew may leave out the range once, of whatever is asked of it meanwhile.
+TEST(WebSeed, EndsWhenAServerSendsAllOfABigFileInsteadOfARangeAgain) {
   Seeding seeding(one_file(1000 * kPieceBytes));
+  for (std::uint32_t i = 0; i < kFetchesAtOnce; ++i) seeding.seed.request(run_of(i, 0, kPieceBytes), kStart);
+  seeding.take_fetches();
+  while (!seeding.open.empty()) seeding.fail(seeding.open.begin()->first, 200);
+  EXPECT_EQ(seeding.take_seen().ended, std::nullopt);
+  seeding.now = *seeding.seed.next_deadline();
+  seeding.seed.on_deadline(seeding.now);
   seeding.fail_next(200);
   EXPECT_NE(seeding.take_seen().ended.value_or("").find("does not answer ranges"), std::string::npos);
 }
 
-// A cache that asks its own server anew may leave out the range once, and break off.
-TEST(WebSeed, TriesAgainWhereAServerThatGaveRangesOnceSendsAllAndBreaksOff) {
+TEST(WebSeed, TriesAgainWhereAServerThatGaveRangesSendsAllAndBreaksOff) {
   Seeding seeding(one_file(1000 * kPieceBytes));
   seeding.seed.request(run_of(3, 0, kPieceBytes), kStart);
   seeding.take_fetches();
   seeding.answer(seeding.open.begin()->first, 206, content_of(kPieceBytes));
-  seeding.fail_next(200);
-  EXPECT_EQ(seeding.take_seen().ended, std::nullopt);
-  EXPECT_TRUE(seeding.seed.next_deadline().has_value());
+  for (int failure = 0; failure < 2; ++failure) {
+    seeding.fail_next(200);
+    EXPECT_EQ(seeding.take_seen().ended, std::nullopt);
+    ASSERT_TRUE(seeding.seed.next_deadline().has_value());
+    seeding.now = *seeding.seed.next_deadline();
+    seeding.seed.on_deadline(seeding.now);
+  }
 }
 
 TEST(WebSeed, TriesASmallFileAgainThatBreaksOff) {
@@ -292,6 +301,102 @@ TEST(WebSeed, CancelsEveryFetchOfARunThatIsNotNeededAnyMore) {
   EXPECT_EQ(seeding.take_seen().released, std::vector<wire::BlockRange>{run});
   seeding.seed.cancel(run);
   EXPECT_TRUE(seeding.take_seen().released.empty());
+}
+
+TEST(WebSeed, CancelsEveryRunThatLiesInWhatIsCancelled) {
+  Seeding seeding(one_file(8 * kPieceBytes));
+  const std::vector<wire::BlockRange> halves{run_of(0, 0, 2 * wire::kBlockBytes),
+                                             run_of(0, 2 * wire::kBlockBytes, 2 * wire::kBlockBytes)};
+  for (const wire::BlockRange& half : halves) seeding.seed.request(half, kStart);
+  seeding.seed.request(run_of(1, 0, kPieceBytes), kStart);
+  seeding.take_fetches();
+  seeding.seed.cancel(run_of(0, 0, kPieceBytes));
+  seeding.take_fetches();
+  EXPECT_EQ(seeding.open.size(), 1u);
+  EXPECT_EQ(seeding.take_seen().released, halves);
+}
+
+// --- Several runs in one range ---
+
+// All its places are taken while runs wait that follow each other: pieces 10, 11, 12, and 20.
+class Waiting : public Seeding {
+ public:
+  explicit Waiting(base::Duration delay) : Seeding(one_file(100 * kPieceBytes)) {
+    files["http://host/file"] = content_of(100 * kPieceBytes);
+    for (int i = 0; i < 20; ++i) {
+      seed.request(run_of(50, 0, kPieceBytes), now);
+      take_fetches();
+      now += delay;
+      answer_all();
+      take_seen();
+    }
+    for (const std::uint32_t piece : {40U, 42U, 44U, 46U, 10U, 11U, 12U, 20U}) seed.request(whole(piece), now);
+    take_fetches();
+  }
+  static wire::BlockRange whole(std::uint32_t piece) { return run_of(piece, 0, kPieceBytes); }
+  // What is asked for when one of the places is free; the range of the new fetch.
+  std::optional<Range> free_a_place() {
+    const auto first = open.begin()->second;
+    const auto range = range_of(first);
+    EXPECT_EQ(open.erase(first.fetch), 1u);
+    const base::Bytes bytes(range->last - range->first + 1);
+    EXPECT_TRUE(seed.on_event(seam::Fetched{first.fetch, 206, bytes, range}, now));
+    take_seen();
+    const auto begun = take_fetches();
+    return begun.size() == 1 ? range_of(begun[0]) : std::nullopt;
+  }
+};
+
+TEST(WebSeed, FetchesRunsThatFollowEachOtherInOneRange) {
+  Waiting waiting(10ms);
+  EXPECT_EQ(waiting.free_a_place(), (Range{10 * kPieceBytes, 13 * kPieceBytes - 1}));
+  EXPECT_EQ(waiting.free_a_place(), (Range{20 * kPieceBytes, 21 * kPieceBytes - 1}));
+  waiting.answer_all();
+  const auto seen = waiting.take_seen();
+  for (const std::uint32_t piece : {10U, 11U, 12U, 20U}) {
+    EXPECT_TRUE(seen.arrived.at(Waiting::whole(piece)) ==
+                waiting.files["http://host/file"].substr(piece * kPieceBytes, kPieceBytes));
+  }
+}
+
+TEST(WebSeed, FetchesNoMoreInOneRangeThanASlowServerSendsInASecond) {
+  Waiting waiting(2s);
+  EXPECT_EQ(waiting.free_a_place(), (Range{10 * kPieceBytes, 11 * kPieceBytes - 1}));
+}
+
+TEST(WebSeed, HasRoomForWhatAFastServerSendsMeanwhile) {
+  const Waiting fast(10ms);
+  EXPECT_TRUE(fast.seed.has_room(fast.now));
+  const Waiting slow(10s);
+  EXPECT_FALSE(slow.seed.has_room(slow.now));
+}
+
+TEST(WebSeed, ARangeGoesOnWhileAnyOfItsRunsIsNeeded) {
+  Waiting waiting(10ms);
+  waiting.free_a_place();
+  waiting.seed.cancel(Waiting::whole(11));
+  EXPECT_EQ(waiting.take_seen().released, std::vector<wire::BlockRange>{Waiting::whole(11)});
+  waiting.take_fetches();
+  const std::size_t open = waiting.open.size();
+  waiting.seed.cancel(Waiting::whole(10));
+  waiting.seed.cancel(Waiting::whole(12));
+  waiting.take_fetches();
+  EXPECT_EQ(waiting.open.size(), open - 1);
+  waiting.answer_all();
+  EXPECT_FALSE(waiting.take_seen().arrived.contains(Waiting::whole(11)));
+}
+
+TEST(WebSeed, AsksForEachRunAloneWhereARangeOfSeveralLeavesTheFile) {
+  Waiting waiting(10ms);
+  waiting.free_a_place();
+  const seam::FetchId several = std::prev(waiting.open.end())->first;
+  waiting.answer(several, 416, "");
+  auto seen = waiting.take_seen();
+  EXPECT_TRUE(seen.lacking.empty());
+  EXPECT_EQ(seen.released.size(), 3u);
+  for (const std::uint32_t piece : {10U, 11U}) waiting.seed.request(Waiting::whole(piece), waiting.now);
+  EXPECT_EQ(waiting.free_a_place(), (Range{10 * kPieceBytes, 11 * kPieceBytes - 1}));
+  EXPECT_EQ(waiting.free_a_place(), (Range{11 * kPieceBytes, 12 * kPieceBytes - 1}));
 }
 
 TEST(WebSeed, ReleasesEverythingWhenItIsStopped) {
