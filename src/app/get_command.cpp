@@ -253,6 +253,7 @@ Read<roles::SwarmHostOptions> make_machine_options(const GetOptions& options) {
   host->gives_for = *gives_for;
   host->gives_until_ratio = options.ratio;
   host->no_source_timeout = patience_of(options);
+  host->keeps_what_came = !options.to_stdout;
   return host;
 }
 

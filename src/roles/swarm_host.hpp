@@ -39,6 +39,8 @@ struct SwarmHostOptions {
   bool uses_local_discovery = true;  // off for private torrents in any case
   bool uses_exchange = true;         // likewise
 
+  bool keeps_what_came = true;  // for a later run; off where the store leaves nothing
+
   // When it ends. A user's stop ends it at any time.
   bool gives_after_done = false;            // --seed; always for `share`
   std::optional<base::Duration> gives_for;  // --seed-for, from the moment it is complete

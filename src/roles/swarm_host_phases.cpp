@@ -238,10 +238,12 @@ seam::Finish SwarmHost::done() const {
 void SwarmHost::on_stop_requested(Instant now) {
   if (phase_ == Phase::stopping) return;
   if (phase_ == Phase::giving) return stop(done(), now);
+  const bool has_any = download_ && !download_->picker().verified().is_none();
   stop({.result = Result::interrupted,
-        .message = download_ && !download_->picker().verified().is_none()
+        .message = !has_any ? "interrupted before anything had arrived"
+                   : context_.options.keeps_what_came
                        ? "interrupted; the pieces that have arrived are kept, run this again to go on"
-                       : "interrupted before anything had arrived",
+                       : "interrupted; nothing of it is kept",
         .missing = {},
         .path = ""},
        now);
@@ -286,8 +288,8 @@ void SwarmHost::give_up(Instant now) {
   for (const auto& [endpoint, trouble] : troubles_) text += "; " + endpoint.to_string() + " " + trouble;
   if (const std::string trouble = search_.troubles(); !trouble.empty()) text += "; tracker " + trouble;
   if (search_.trackers() == 0) text += "; no tracker was asked, as none is named";
-  text += download_ ? "; what has arrived is kept, run this again when somebody shares the rest"
-                    : "; run this again when somebody shares it";
+  if (download_ && context_.options.keeps_what_came) text += "; what has arrived is kept";
+  text += std::string("; run this again when somebody shares ") + (download_ ? "the rest" : "it");
   stop(std::move(finish), now);
 }
 

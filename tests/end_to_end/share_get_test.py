@@ -208,7 +208,6 @@ class Contents(VerbCase):
         self.exchange(bencode.write_files(self.here / "box", {"a": b"", "b/c": b""}))
 
 
-@expanded
 class SharedAgain(VerbCase):
     """What is the same as last time is not read again."""
 
@@ -278,6 +277,7 @@ class SharedAgain(VerbCase):
             file.write(content)
 
 
+@expanded
 class Places(OneFile):
     sharing = ("--no-local",)
 
@@ -340,6 +340,13 @@ class Places(OneFile):
         process.signal(signal.SIGKILL)
         process.wait()
         self.assertEqual(list(temporary.iterdir()), [])
+
+    def test_standard_output_that_is_interrupted_promises_nothing(self):
+        process = self.get(*self.what, "--stdout", "--json", "--limit-down", "200K")
+        wait_until(lambda: '"verified"' in process.stderr, "something has come")
+        process.signal(signal.SIGINT)
+        self.assert_exit(process, INTERRUPTED)
+        self.assertIn("nothing of it is kept", process.stderr)
 
     def test_a_folder_can_be_given_another_name(self):
         box = bencode.write_files(self.here / "box", NAMES)

@@ -137,7 +137,7 @@ TEST(RunnerWeb, TakesAWholeFileFromAWebSeedOverAFewConnections) {
   };
   EXPECT_EQ(runner.run(machine).message, "");
   EXPECT_TRUE(taken == file);
-  EXPECT_EQ(asked, 21);
+  EXPECT_LE(asked, 21) << "a range for each run at most";
   EXPECT_LE(server.connections(), static_cast<int>(swarm::kFetchesAtOnce));
 }
 
