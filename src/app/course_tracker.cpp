@@ -42,7 +42,7 @@ ExitCode run_tracker(const TrackerOptions& options) {
                {.listen = listen,
                 .announced = address->address,
                 .discovery_port = options.discovery_port,
-                .what = "tracker " + options.name},
+                .what = describe_tracker(options.name)},
                [&options, &provider](base::Endpoint listening) {
                  return roles::make_course_tracker(
                      {.name = options.name, .listening = listening, .splits_replies = options.splits_replies},

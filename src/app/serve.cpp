@@ -36,6 +36,10 @@ ExitCode cannot_listen(const CommonOptions& common, const ServeOptions& options,
 
 }  // namespace
 
+std::string describe_tracker(const std::string& name) {
+  return name.empty() || name == course::kDefaultTrackerName ? "tracker" : "tracker " + name;
+}
+
 std::string describe_listen_failure(const std::string& what, const net::NetFailure& failure) {
   const bool is_taken = failure.kind == net::NetFailureKind::address_in_use;
   const char* hint = is_taken ? "; another program uses it: stop that one, or give another --port" : "";
@@ -66,7 +70,9 @@ ExitCode serve(const CommonOptions& common, const ServeOptions& options,
   const std::unique_ptr<seam::Machine> machine = make(*listening);
   announce(common, "listening", {options.announced.value_or(listening->address), listening->port});
   if (discovery) announce(common, "discovery", *discovery);
-  spdlog::info("{} listens on {}; Ctrl-C ends it", options.what, listening->to_string());
+  const std::string state =
+      options.state_folder ? fmt::format(" and keeps its state in {}", options.state_folder->string()) : "";
+  spdlog::info("{} listens on {}{}; Ctrl-C ends it", options.what, listening->to_string(), state);
   const seam::Finish finish = runner.run(*machine);
   // Ending a server is how it is meant to end.
   const ExitCode code = exit_code_of(finish.result);

@@ -19,8 +19,8 @@ struct ServeOptions {
   std::optional<base::Ipv4Address> announced;   // told instead of the address listened on, when that is 0.0.0.0
   std::optional<std::uint16_t> discovery_port;  // a tracker's UDP side
   bool serves_udp = false;                      // BEP 15, on the number of the TCP port
-  std::optional<std::filesystem::path> state_folder = {};
-  std::string what;  // "peer alice", for messages
+  std::optional<std::filesystem::path> state_folder = {};  // told at the start
+  std::string what;                                        // "peer alice", for messages
   storage::PieceLibrary* library = nullptr;
 };
 
@@ -29,6 +29,8 @@ struct ServeOptions {
 ExitCode serve(const CommonOptions& common, const ServeOptions& options,
                const std::function<std::unique_ptr<seam::Machine>(base::Endpoint listening)>& make);
 
+// "tracker NAME", or just "tracker" when it has no name of its own.
+[[nodiscard]] std::string describe_tracker(const std::string& name);
 // Why a port cannot be listened on, and what to do about it.
 [[nodiscard]] std::string describe_listen_failure(const std::string& what, const net::NetFailure& failure);
 

@@ -15,11 +15,13 @@
 #include "net/interfaces.hpp"
 #include "net/state_folder.hpp"
 #include "roles/tracker_host.hpp"
+#include "storage/folder.hpp"
 
 namespace shoal::app {
 namespace {
 
 constexpr std::uint16_t kUsualPort = 8000;
+constexpr const char* kStateLock = ".lock";
 
 struct TrackerOptions {
   CommonOptions common;
@@ -48,6 +50,23 @@ std::optional<std::filesystem::path> usual_state_folder(base::Endpoint address) 
   return base / "shoal" / fmt::format("tracker-{}{}", where, address.port);
 }
 
+// The folder is no other tracker's while this one runs. One that cannot be written to is told of now rather than when
+// there is something to keep.
+storage::StoreResult<storage::LockFile> lock_state(const std::filesystem::path& state) {
+  const auto folder = storage::Folder::open(state, storage::Folder::Missing::is_created);
+  if (!folder) return std::unexpected(folder.error());
+  return storage::LockFile::acquire(*folder, kStateLock, state.string());
+}
+
+ExitCode cannot_keep_state(const TrackerOptions& options, const seam::StoreError& error) {
+  const bool is_in_use = error.kind == seam::StoreErrorKind::in_use;
+  const char* hint = !is_in_use              ? ""
+                     : options.state.empty() ? "stop that one, give another --port, or "
+                                             : "stop that one, or ";
+  return fail(options.common, is_in_use ? ExitCode::usage : ExitCode::disk,
+              fmt::format("tracker: {}; {}name another folder with --state", error.message, hint));
+}
+
 Read<base::Bytes> read_saved(const std::optional<std::filesystem::path>& state, const char* name) {
   if (!state) return base::Bytes();
   auto saved = net::read_state(*state, name);
@@ -70,6 +89,9 @@ ExitCode run_tracker(const TrackerOptions& options) {
   }
   const std::optional<std::filesystem::path> state =
       options.state.empty() ? usual_state_folder(*address) : std::filesystem::path(options.state);
+  std::optional<storage::StoreResult<storage::LockFile>> lock;
+  if (state) lock.emplace(lock_state(*state));
+  if (lock && !*lock) return cannot_keep_state(options, lock->error());
   auto saved_shares = read_saved(state, roles::kSharesState);
   if (!saved_shares) return fail(options.common, ExitCode::disk, saved_shares.error());
   auto saved_swarms = read_saved(state, roles::kSwarmsState);
@@ -79,7 +101,7 @@ ExitCode run_tracker(const TrackerOptions& options) {
                 .discovery_port = options.discovery_port,
                 .serves_udp = true,
                 .state_folder = state,
-                .what = "tracker " + options.name},
+                .what = describe_tracker(options.name)},
                [&](base::Endpoint listening) {
                  roles::TrackerHostOptions host{.name = options.name,
                                                 .listening = listening,
@@ -119,7 +141,9 @@ void add_swarm_tracker_command(CLI::App& app, Chosen& chosen) {
                       "a course directory whose file course clients get while nothing is shared");
   command->add_option("--token-file", options->token_file,
                       "a file with the token that lets others than the local network publish");
-  command->add_option("--state", options->state, "the folder for what survives a restart");
+  command->add_option("--state", options->state,
+                      "the folder for what survives a restart (default: shoal/tracker-PORT in $XDG_STATE_HOME or "
+                      "~/.local/state; with --port 0 none)");
   command->add_flag("--only-published", options->only_published, "serve no swarm but those of published shares");
   command->callback([options, &chosen] { chosen.run = [options] { return run_tracker(*options); }; });
 }

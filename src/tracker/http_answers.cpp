@@ -189,9 +189,10 @@ HttpResponse HttpAnswers::change_share(const HttpRequest& request, base::ByteVie
                                        base::Instant now) {
   if (request.method != "PUT" && request.method != "DELETE") return not_allowed("GET, HEAD, PUT, DELETE");
   if (!may_publish(request, asker)) {
-    HttpResponse refused = text(options_.token.empty() ? 403 : 401,
-                                "only the local network may do that, or whoever has this tracker's token\n");
-    if (!options_.token.empty()) refused.headers.emplace_back("WWW-Authenticate", "Bearer");
+    if (options_.token.empty()) return text(403, "only the local network may do that: no --token-file is set here\n");
+    HttpResponse refused =
+        text(401, "only the local network may do that, or whoever gives this tracker's token with --token-file FILE\n");
+    refused.headers.emplace_back("WWW-Authenticate", "Bearer");
     return refused;
   }
   return request.method == "PUT" ? publish(body, now) : take_back(share_name(request), request.query);

@@ -88,6 +88,38 @@ class Standing(TrackerCase):
         self.assert_exit(process, DISK)
         self.assertIn(str(self.root / "state"), process.stderr)
 
+    def test_a_state_folder_that_cannot_be_made_is_told_at_once(self):
+        process = self.verb("tracker", "--state", "/proc/nowhere")
+        self.assert_exit(process, DISK)
+        for word in ("/proc/nowhere", "--state"):
+            self.assertIn(word, process.stderr)
+
+    def test_a_state_folder_is_for_one_tracker(self):
+        state = ("--state", self.root / "state")
+        first = self.tracker(*state)
+        process = self.verb("tracker", *state, "--port", "0", "--discovery-port", "0")
+        self.assert_exit(process, USAGE)
+        for word in (str(self.root / "state"), "in use", "--state"):
+            self.assertIn(word, process.stderr)
+        first.signal(signal.SIGKILL)
+        first.wait()
+        self.tracker(*state)
+
+    @for_each(
+        usual=((), "home/.local/state/shoal/tracker-8000"), of_one_address=(("--bind", "127.0.0.1"), "tracker-127.0.0.1-8000"),
+        named=(("--state", "kept here"), "kept here"),
+    )
+    def test_it_says_where_it_keeps_its_state(self, case):
+        arguments, folder = case
+        tracker = self.tracker(*arguments)
+        wait_until(lambda: f"{folder}; Ctrl-C ends it" in tracker.stderr, "it says where")
+
+    @for_each(usual=((), "tracker"), empty=(("--name", ""), "tracker"), named=(("--name", "hall"), "tracker hall"))
+    def test_it_says_its_name_once(self, case):
+        arguments, name = case
+        tracker = self.tracker(*arguments)
+        wait_until(lambda: f": {name} listens on 0.0.0.0:8000 " in tracker.stderr, "it says its name")
+
     def test_a_port_that_is_taken_is_told(self):
         self.tracker()
         process = self.verb("tracker")
@@ -244,6 +276,19 @@ class Links(TrackerCase):
                 self.got(link, "--no-local")
                 self.assert_same(self.there / name, self.here / name)
 
+    def test_whoever_named_the_tracker_tells_others_to(self):
+        """As it was typed, or as others reach it."""
+        lan = Lan(self)
+        self.tracker()
+        for typed, told in (("127.0.0.1:8000", f"{lan.here}:8000"), (f"{lan.here}:8000", f"{lan.here}:8000")):
+            sharer = self.verb("share", self.disk, "--tracker", typed)
+            wait_until(lambda: "Ctrl-C ends it" in sharer.stderr, "it says everything")
+            self.assertIn(f"shoal get disk.img --tracker {told}\n", sharer.stderr)
+            self.assertNotIn("on this network", sharer.stderr)
+        with self.prefixed(lan.add_host().prefix):
+            self.got("disk.img", "--tracker", told)
+        self.assert_same(self.there / "disk.img", self.disk)
+
     def test_it_names_this_host_on_each_of_its_networks(self):
         """A tunnel comes last: few are behind it."""
         run("ip", "link", "add", "tunnel", "type", "veth", "peer", "name", "far-end")
@@ -309,7 +354,7 @@ class Publishing(TrackerCase):
     def refused(self, tracker, *arguments):
         process = self.verb("share", self.disk, "--tracker", tracker.at, "--bind", ELSEWHERE, *arguments)
         self.assert_exit(process, NOTHING_FOUND, REFUSED)
-        self.assertIn("token", process.stderr)
+        self.assertIn("--token-file", process.stderr)
         self.assertEqual(self.shares(tracker), {})
 
     def test_a_token_is_needed_and_enough(self):

@@ -103,7 +103,9 @@ TEST(HttpAnswers, ASharePublishedFromTheLocalNetworkIsListedAndGiven) {
 TEST(HttpAnswers, AStrangerPublishesWithTheTokenOnly) {
   HttpTracker tracker;
   const base::Bytes torrent = torrent_file("disk.img");
-  EXPECT_EQ(tracker.put("disk.img", torrent, kStranger).status, 401);
+  const HttpResponse refused = tracker.put("disk.img", torrent, kStranger);
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_NE(base::text_of(refused.body).find("--token-file"), std::string::npos) << "as `share` says it";
   EXPECT_EQ(tracker.put("disk.img", torrent, kStranger, "wrong!").status, 401);
   EXPECT_EQ(tracker.put("disk.img", torrent, kStranger, "secret").status, 201);
   const HttpRequest request{.method = "PUT", .path = "/shares/disk.img.torrent", .body_bytes = 100};
