@@ -16,7 +16,7 @@ namespace {
 
 struct ListOptions {
   SwarmOptions swarm;
-  double patience_s = 0;
+  double patience_s = base::to_seconds(roles::ShareSearchOptions{}.patience);
 };
 
 void print_json(const roles::FoundShare& share) {
@@ -35,7 +35,7 @@ ExitCode run_list(const ListOptions& options) {
   auto search_options = make_search_options(options.swarm, TrackerUrls::name_shoal_trackers);
   if (!search_options) return fail(common, ExitCode::usage, search_options.error());
   search_options->goal = roles::ShareSearchOptions::Goal::list;
-  if (options.patience_s > 0) search_options->patience = base::from_seconds(options.patience_s);
+  search_options->patience = base::from_seconds(options.patience_s);
   const auto search = roles::make_share_search(std::move(*search_options));
   const seam::Finish finish = run_search(options.swarm, *search);
   if (finish.result != seam::Finish::Result::done) return fail(common, exit_code_of(finish.result), finish.message);
@@ -66,7 +66,8 @@ void add_list_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--discovery-port", options->swarm.discovery_port, "the UDP port Shoal trackers are found on")
       ->capture_default_str();
   command->add_option("--patience", options->patience_s, "seconds to wait for a first answer")
-      ->check(number_in(0.1, 3600));
+      ->check(number_in(0.1, 3600))
+      ->capture_default_str();
   command->callback([options, &chosen] { chosen.run = [options] { return run_list(*options); }; });
 }
 

@@ -175,10 +175,10 @@ ExitCode run_make(const MakeOptions& options) {
   auto surroundings = make_surroundings(options);
   if (!surroundings) return fail(common, ExitCode::usage, surroundings.error());
   auto share = storage::scan_share(options.path, *piece_bytes);
-  if (!share) return fail(common, exit_code_of(share.error().kind), share.error().message);
+  if (!share) return fail(common, share.error());
   if (options.keeps_times) storage::keep_times(*share);
   if (const auto described = storage::check_description(*share); !described) {
-    return fail(common, exit_code_of(described.error().kind), described.error().message);
+    return fail(common, described.error());
   }
   const fs::path output = options.output.empty() ? fs::path(share->name + ".torrent") : fs::path(options.output);
   if (const auto problem = find_output_problem(options, *share, output)) {
@@ -188,7 +188,7 @@ ExitCode run_make(const MakeOptions& options) {
   const Clock::time_point begun = Clock::now();
   auto pieces = storage::hash_share(*share, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
   progress.finish();
-  if (!pieces) return fail(common, exit_code_of(pieces.error().kind), pieces.error().message);
+  if (!pieces) return fail(common, pieces.error());
   const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
   auto made = finish(std::move(*share), std::move(*pieces), std::move(*surroundings), options.is_private);
   if (!made) return fail(common, ExitCode::usage, fmt::format("cannot share {}: {}", options.path, made.error()));

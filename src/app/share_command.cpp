@@ -11,6 +11,7 @@
 #include "app/audience.hpp"
 #include "app/cli.hpp"
 #include "app/hash_cache.hpp"
+#include "app/host_and_port.hpp"
 #include "app/json_events.hpp"
 #include "app/print.hpp"
 #include "app/progress.hpp"
@@ -87,7 +88,7 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   }
   auto scanned = storage::scan_share(options.path, *piece_bytes);
   if (!scanned) {
-    code = fail(common, exit_code_of(scanned.error().kind), scanned.error().message);
+    code = fail(common, scanned.error());
     return std::nullopt;
   }
   if (options.path.ends_with(".torrent") && read_torrent(options.path)) {
@@ -99,14 +100,14 @@ std::optional<Offer> offer_path(const ShareOptions& options, ExitCode& code) {
   if (scanned->layout.is_folder) storage::keep_times(*scanned);
   const auto info_bytes = storage::check_description(*scanned);
   if (!info_bytes) {
-    code = fail(common, exit_code_of(info_bytes.error().kind), info_bytes.error().message);
+    code = fail(common, info_bytes.error());
     return std::nullopt;
   }
   print_warnings(common, scanned->warnings);
   warn_of_the_link(common, *info_bytes);
   auto hashes = hash_or_recall(options, *scanned);
   if (!hashes) {
-    code = fail(common, exit_code_of(hashes.error().kind), hashes.error().message);
+    code = fail(common, hashes.error());
     return std::nullopt;
   }
   metainfo::Manifest manifest{
@@ -136,7 +137,8 @@ std::optional<Offer> offer_torrent(const ShareOptions& options, ExitCode& code) 
   if (!check.is_all_right()) {
     code = fail(common, ExitCode::mismatched,
                 fmt::format("{}: {} of {} pieces are there and right; shoal verify {} {} says what is wrong",
-                            root.string(), check.right.count(), check.right.size(), options.path, root.string()));
+                            root.string(), check.right.count(), check.right.size(), quote_for_shell(options.path),
+                            quote_for_shell(root.string())));
     return std::nullopt;
   }
   if (!store) {
@@ -206,17 +208,23 @@ std::optional<Publication> publish_first(const ShareOptions& options, const Offe
   return std::move(*publication);
 }
 
+// Where other hosts reach the tracker, whichever network they are on: it may be one on this host, ours or another's.
+std::vector<base::Endpoint> tracker_for_others(const Publication& publication) {
+  if (!publication.tracker) return {};
+  if (!publication.tracker->address.is_loopback()) return {*publication.tracker};
+  const base::Ipv4Address bound = publication.own ? publication.own->listening().address : base::Ipv4Address{};
+  std::vector<base::Endpoint> trackers;
+  for (const base::Ipv4Address address : outward_addresses(bound)) {
+    trackers.emplace_back(address, publication.tracker->port);
+  }
+  return trackers;
+}
+
 metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, const Publication& publication,
                              base::Endpoint listening) {
   metainfo::Magnet magnet{.info_hash = offer.torrent.info_hash, .name = offer.torrent.manifest.name};
-  if (publication.tracker && publication.tracker->address.is_loopback()) {
-    // A tracker on this host, ours or another's: the link is for other hosts, whichever network they are on.
-    const base::Ipv4Address bound = publication.own ? publication.own->listening().address : base::Ipv4Address{};
-    for (const base::Ipv4Address address : outward_addresses(bound)) {
-      magnet.trackers.push_back(announce_url({address, publication.tracker->port}));
-    }
-  } else if (publication.tracker) {
-    magnet.trackers.push_back(announce_url(*publication.tracker));
+  for (const base::Endpoint& tracker : tracker_for_others(publication)) {
+    magnet.trackers.push_back(announce_url(tracker));
   }
   if (const auto urls = announce_urls(options.swarm)) {
     for (const std::string& url : *urls) {
@@ -238,21 +246,27 @@ metainfo::Magnet make_magnet(const ShareOptions& options, const Offer& offer, co
   return magnet;
 }
 
-std::string quote_for_shell(const std::string& text) {
-  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,/@%";
-  if (text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
-  return quoted + "'";
+// The tracker as the user named it, or as others reach it when that is on this host; nothing when it was found.
+std::string named_tracker(const ShareOptions& options, const Publication& publication) {
+  for (const std::string& text : options.swarm.trackers) {
+    const auto tracker = parse_host_and_port("--tracker", text);
+    if (!tracker || *tracker != publication.tracker) continue;
+    return tracker->address.is_loopback() ? tracker_for_others(publication).front().to_string() : text;
+  }
+  return {};
 }
 
-// How others on this network get it: by its name, for somebody else may share something, too. A name that is another
-// share's, that cannot be typed, or that `get` would take for an option or a URL, gives way to the info-hash.
-std::string command_for_others(const metainfo::Torrent& torrent, const std::string& listed_as) {
-  const std::string& name = torrent.manifest.name;
-  const bool is_ours = listed_as == name;
+// How others get it: by its name, for somebody else may share something, too. A name that is another share's, that
+// cannot be typed, or that `get` would take for an option or a URL, gives way to the info-hash. Who has to name the
+// tracker may be on another network than it, and so may others.
+std::string command_for_others(const ShareOptions& options, const Offer& offer, const Publication& publication) {
+  const std::string& name = offer.torrent.manifest.name;
+  const bool is_ours = publication.name == name;
   const bool is_good = is_ours && printable(name) == name && !name.starts_with('-') && scheme_of(name).empty();
-  return "shoal get " + (is_good ? quote_for_shell(name) : torrent.info_hash.to_hex());
+  const std::string command = "shoal get " + (is_good ? quote_for_shell(name) : offer.torrent.info_hash.to_hex());
+  const std::string tracker = named_tracker(options, publication);
+  if (tracker.empty()) return "Others on this network:    " + command;
+  return fmt::format("Others, by that tracker:   {} --tracker {}", command, quote_for_shell(tracker));
 }
 
 void say_what_is_offered(const ShareOptions& options, const Offer& offer, const Publication& publication,
@@ -279,8 +293,7 @@ void say_what_is_offered(const ShareOptions& options, const Offer& offer, const 
                                    describe_bytes(static_cast<double>(manifest.layout->total_bytes)),
                                    counted(manifest.piece_count(), "piece"), listening.port, role));
     if (publication.tracker) {
-      print_text(stderr,
-                 fmt::format("Others on this network:    {}\n", command_for_others(offer.torrent, publication.name)));
+      print_text(stderr, command_for_others(options, offer, publication) + "\n");
     }
     print_text(stderr, "Any BitTorrent program:    the magnet link below\nCtrl-C ends it.\n");
   }

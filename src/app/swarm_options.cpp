@@ -33,7 +33,10 @@ Read<std::uint64_t> parse_rate(const std::string& option, const std::string& tex
   if (text.empty()) return 0;
   const auto rate = parse_size(text);
   if (!rate || *rate == 0) {
-    return std::unexpected(fmt::format("{} {}: not a number of bytes per second such as 500K or 10M", option, text));
+    return std::unexpected(
+        fmt::format("{} {}: not a number of bytes per second such as 500K or 10M: a whole one, with no unit, K (1024), "
+                    "M (1024 K) or G (1024 M)",
+                    option, text));
   }
   return *rate;
 }

@@ -45,18 +45,32 @@ Read<std::string> read_limited(const fs::path& path) {
 
 }  // namespace
 
+std::string quote_for_shell(const std::string& text) {
+  static constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,:/@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return quoted + "'";
+}
+
 std::string scheme_of(std::string_view text) {
   const std::size_t end = text.find(':');
   return base::ascii_lower(text.substr(0, end == std::string_view::npos ? 0 : end));
 }
 
 Read<metainfo::Torrent> read_torrent(const fs::path& path) {
+  std::error_code error;
+  if (path.native().find("://") != std::string::npos && !fs::exists(path, error)) {
+    return std::unexpected(
+        fmt::format("{}: only files are read here; save it first, or let shoal get {} fetch what it "
+                    "describes",
+                    path.string(), quote_for_shell(path.native())));
+  }
   const auto text = read_limited(path);
   if (!text) return std::unexpected(text.error());
   auto torrent = metainfo::parse_torrent(base::view_of(*text));
   if (!torrent) {
-    return std::unexpected(
-        fmt::format("{}: not a torrent that can be used: {}", path.string(), torrent.error().describe()));
+    return std::unexpected(fmt::format("{}: cannot be used: {}", path.string(), torrent.error().describe()));
   }
   return std::move(*torrent);
 }
@@ -104,15 +118,17 @@ Read<std::vector<std::string>> parse_web_seeds(const std::vector<std::string>& t
   return urls;
 }
 
-ExitCode exit_code_of(storage::ShareError::Kind kind) {
-  switch (kind) {
-    case storage::ShareError::Kind::unreadable:
-    case storage::ShareError::Kind::unfit:
-      return ExitCode::usage;
-    case storage::ShareError::Kind::changed:
-      return ExitCode::mismatched;
+ExitCode fail(const CommonOptions& common, const storage::ShareError& error) {
+  const bool has_changed = error.kind == storage::ShareError::Kind::changed;
+  const ExitCode code = has_changed ? ExitCode::mismatched : ExitCode::usage;
+  if (common.is_json) {
+    std::string message = error.message;
+    for (const std::string& detail : error.details) message += "\n" + detail;
+    return fail(common, code, message);
   }
-  return ExitCode::internal_error;
+  fail(common, code, error.message);
+  for (const std::string& detail : error.details) print_text(stderr, fmt::format("  {}\n", printable(detail)));
+  return code;
 }
 
 void print_warnings(const CommonOptions& common, const std::vector<std::string>& warnings) {

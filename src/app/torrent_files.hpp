@@ -15,6 +15,8 @@
 
 namespace shoal::app {
 
+// As a shell takes it for one word.
+[[nodiscard]] std::string quote_for_shell(const std::string& text);
 // "magnet" of "MAGNET:?xt=...", "https" of a URL; empty when nothing stands before a colon.
 [[nodiscard]] std::string scheme_of(std::string_view text);
 [[nodiscard]] Read<metainfo::Torrent> read_torrent(const std::filesystem::path& path);
@@ -26,7 +28,8 @@ namespace shoal::app {
 [[nodiscard]] Read<std::optional<std::uint32_t>> parse_piece_size(const std::string& text);
 // What --web-seed said, each once.
 [[nodiscard]] Read<std::vector<std::string>> parse_web_seeds(const std::vector<std::string>& texts);
-[[nodiscard]] ExitCode exit_code_of(storage::ShareError::Kind kind);
+// With all that is in the way, a line each.
+ExitCode fail(const CommonOptions& common, const storage::ShareError& error);
 
 // On stderr, one line each; not with --json, where they are part of the event.
 void print_warnings(const CommonOptions& common, const std::vector<std::string>& warnings);

@@ -75,6 +75,8 @@ void write_web_seeds(bencode::Writer& out, const std::vector<std::string>& urls)
 
 std::string_view what_is_wrong(TorrentError error) {
   switch (error) {
+    case TorrentError::not_a_torrent:
+      return "it is not a .torrent file";
     case TorrentError::not_bencode:
       return "not bencoded as a torrent is";
     case TorrentError::missing_key:

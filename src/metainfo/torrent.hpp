@@ -27,9 +27,10 @@ inline constexpr std::uint32_t kPieceBytesMax = 256u << 20;
 inline constexpr std::uint64_t kTotalBytesMax = 1ull << 56;
 
 enum class TorrentError : std::uint8_t {
-  not_bencode,  // detail: what and where
-  missing_key,  // detail: the key, as "info.pieces"
-  wrong_type,   // detail: the key
+  not_a_torrent,  // it does not even begin like one
+  not_bencode,    // detail: what and where
+  missing_key,    // detail: the key, as "info.pieces"
+  wrong_type,     // detail: the key
   bad_piece_length,
   bad_pieces,      // not a multiple of 20 bytes, or their number does not fit the sizes
   bad_size,        // negative, or the sum overflows

@@ -246,12 +246,14 @@ class Surroundings {
 
 Parsed<bencode::Value> parse_dictionary(base::ByteView bytes) {
   if (bytes.size() > kTorrentBytesMax) return wrong(TorrentError::too_big, fmt::format("{} bytes", bytes.size()));
+  // A page or another file that was taken for one, rather than one that is damaged.
+  const bool is_dictionary = bytes.empty() || bytes.front() == std::byte{'d'};
+  if (!is_dictionary) return wrong(TorrentError::not_a_torrent, {});
   auto value = bencode::parse(bytes, bencode::Keys::in_any_order);
   if (!value) {
     return wrong(TorrentError::not_bencode,
                  fmt::format("{} (byte {})", bencode::describe(value.error().error), value.error().offset));
   }
-  if (value->dictionary() == nullptr) return wrong(TorrentError::not_bencode, "it is not a dictionary");
   return std::move(*value);
 }
 

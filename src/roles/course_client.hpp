@@ -22,6 +22,8 @@ struct LocalInterface {
   base::Ipv4Address address;
   std::optional<base::Ipv4Address> broadcast;
 };
+// "10.0.0.1, 10.1.0.1", for messages.
+[[nodiscard]] std::string describe_addresses(const std::vector<LocalInterface>& interfaces);
 
 struct CourseClientOptions {
   // Exactly one of the three says where to begin:

@@ -16,6 +16,12 @@ seam::Tell tracker_trace(TrackerFate what, const base::Endpoint& tracker, std::s
 
 }  // namespace
 
+std::string describe_addresses(const std::vector<LocalInterface>& interfaces) {
+  std::string text;
+  for (const LocalInterface& each : interfaces) text += (text.empty() ? "" : ", ") + each.address.to_string();
+  return text;
+}
+
 CourseSearch::CourseSearch(const CourseClientOptions& options, swarm::ConnIds& ids) : options_(options), ids_(ids) {}
 
 void CourseSearch::start(Instant now) {
@@ -145,8 +151,8 @@ void CourseSearch::give_up() {
   seam::Finish finish;
   if (failures_.empty()) {
     finish.result = Result::nothing_found;
-    finish.message = "no tracker answered on UDP port " + std::to_string(options_.discovery_port) + ", asked from";
-    for (const LocalInterface& each : options_.interfaces) finish.message += " " + each.address.to_string();
+    finish.message = "no tracker answered on UDP port " + std::to_string(options_.discovery_port) + ", asked from " +
+                     describe_addresses(options_.interfaces);
     finish.message += "; start one with 'shoal course tracker', or name one with '--step 2 --tracker HOST:PORT'";
   } else {
     const auto is_refusal = [](swarm::QueryFailure failure) { return failure == swarm::QueryFailure::refused; };

@@ -215,7 +215,8 @@ class Search final : public ShareSearch {
   void on_list(const Question& question, const seam::Fetched& fetched) {
     auto shares = fetched.status == wire::kHttpOk ? parse_shares(fetched.body, question.tracker) : std::nullopt;
     if (!shares) return on_failed(question, "it does not list shares as a Shoal tracker does");
-    tell(TrackerFate::found, question.tracker, fmt::format("it lists {} shares", shares->size()));
+    tell(TrackerFate::found, question.tracker,
+         fmt::format("it lists {} share{}", shares->size(), shares->size() == 1 ? "" : "s"));
     result_.trackers.push_back(question.tracker);
     std::ranges::move(*shares, std::back_inserter(result_.shares));
   }
@@ -340,8 +341,8 @@ class Search final : public ShareSearch {
   [[nodiscard]] std::string nobody() const {
     if (!troubles_.empty()) return troubles_;
     if (options_.interfaces.empty()) return "no Shoal tracker was asked: no interface of this host is up";
-    std::string text = fmt::format("no Shoal tracker answered on UDP port {}, asked from", options_.discovery_port);
-    for (const LocalInterface& each : options_.interfaces) text += " " + each.address.to_string();
+    std::string text = fmt::format("no Shoal tracker answered on UDP port {}, asked from {}", options_.discovery_port,
+                                   describe_addresses(options_.interfaces));
     if (!result_.course_trackers.empty()) {
       return text + fmt::format("; a course tracker did, {}: its file comes with 'shoal get --output FILE'",
                                 result_.course_trackers.front().to_string());

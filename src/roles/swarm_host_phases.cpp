@@ -36,7 +36,8 @@ std::string name_some_files(const metainfo::Layout& layout) {
     if (file.is_padding || ++count > kNamedMax) continue;
     names += (names.empty() ? "" : ", ") + metainfo::join_path(file.path);
   }
-  return count > kNamedMax ? names + " and " + std::to_string(count - kNamedMax) + " more" : names;
+  if (count > kNamedMax) names += " and " + std::to_string(count - kNamedMax) + " more";
+  return (count == 1 ? "there is " : "there are ") + names;
 }
 
 std::vector<std::vector<std::string>> all_tiers(const SwarmHostOptions& options) {
@@ -114,7 +115,7 @@ void SwarmHost::open_store(Instant now) {
   reopen_at_.reset();
   if (selects_nothing()) {
     return stop({.result = Result::unfit,
-                 .message = "no file of " + torrent().manifest.name + " is selected by --select; there are " +
+                 .message = "no file of " + torrent().manifest.name + " is selected by --select; " +
                             name_some_files(*torrent().manifest.layout),
                  .missing = {},
                  .path = ""},

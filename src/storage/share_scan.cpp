@@ -21,18 +21,29 @@ namespace fs = std::filesystem;
 using metainfo::FileEntry;
 
 constexpr std::size_t kNameWarningsMax = 10;
+constexpr std::size_t kTroublesToldMax = 10;
 
-std::unexpected<ShareError> refuse(ShareError::Kind kind, std::string message) {
-  return std::unexpected(ShareError{kind, std::move(message)});
+// Why something cannot be shared.
+struct Trouble {
+  ShareError::Kind kind = ShareError::Kind::unfit;
+  std::string why;
+};
+
+Trouble unreadable_because(int error_number) {
+  return {ShareError::Kind::unreadable, describe_errno(error_number)};
+}
+
+std::unexpected<ShareError> refuse(const fs::path& path, const Trouble& trouble) {
+  const char* tried = trouble.kind == ShareError::Kind::unreadable ? "read" : "share";
+  return std::unexpected(ShareError{trouble.kind, fmt::format("cannot {} {}: {}", tried, path.native(), trouble.why)});
 }
 
 std::unexpected<ShareError> unreadable(const fs::path& path, int error_number) {
-  return refuse(ShareError::Kind::unreadable,
-                fmt::format("cannot read {}: {}", path.native(), describe_errno(error_number)));
+  return refuse(path, unreadable_because(error_number));
 }
 
-std::unexpected<ShareError> unfit(const fs::path& path, std::string_view why) {
-  return refuse(ShareError::Kind::unfit, fmt::format("cannot share {}: {}", path.native(), why));
+std::unexpected<ShareError> unfit(const fs::path& path, std::string why) {
+  return refuse(path, {ShareError::Kind::unfit, std::move(why)});
 }
 
 // The components of a path that leads down only; nothing when it does not, or leads nowhere.
@@ -60,94 +71,126 @@ class FolderScan {
     std::error_code error;
     real_root_ = fs::canonical(root_, error);
     if (error) return unreadable(root_, error.value());
-    if (auto walked = walk({}); !walked) return std::unexpected(std::move(walked.error()));
-    if (auto checked = check_link_targets(); !checked) return std::unexpected(std::move(checked.error()));
+    walk({});
+    check_link_targets();
+    if (!troubles_.empty()) return refuse_all();
     std::ranges::sort(found_, {}, &Found::path);
     return std::move(found_);
   }
   [[nodiscard]] std::size_t empty_folders() const { return empty_folders_; }
 
  private:
+  // The user is to see at once all that has to be mended.
+  void note(std::string path, Trouble trouble) { troubles_.emplace_back(std::move(path), std::move(trouble)); }
+
+  ShareResult<std::vector<Found>> refuse_all() {
+    std::ranges::sort(troubles_, {}, &std::pair<std::string, Trouble>::first);
+    const auto& [first, trouble] = troubles_.front();
+    if (troubles_.size() == 1) return refuse(root_ / first, trouble);
+    auto refused = unfit(root_, fmt::format("{} things in it are in the way", troubles_.size()));
+    refused.error().kind = trouble.kind;
+    std::vector<std::string>& details = refused.error().details;
+    for (const auto& [path, each] : troubles_) {
+      if (details.size() == kTroublesToldMax) break;
+      details.push_back(fmt::format("{}: {}", (root_ / path).native(), each.why));
+    }
+    if (const std::size_t more = troubles_.size() - details.size(); more > 0) {
+      details.push_back(fmt::format("and {} more", more));
+    }
+    return refused;
+  }
+
   // Everything below the folder with this path. Recursion ends where paths become too long.
-  ShareResult<void> walk(const std::vector<std::string>& folder) {
-    const fs::path path = root_ / metainfo::join_path(folder);
+  void walk(const std::vector<std::string>& folder) {
+    const std::string joined = metainfo::join_path(folder);
+    const fs::path path = root_ / joined;
     std::error_code error;
     fs::directory_iterator entry(path, error);
-    if (error) return unreadable(path, error.value());
+    if (error) return note(joined, unreadable_because(error.value()));
     const std::size_t found_before = found_.size();
     for (const fs::directory_iterator end; entry != end;) {
       std::vector<std::string> below = folder;
       below.push_back(entry->path().filename().native());
-      if (auto added = add(std::move(below), entry->path()); !added) return added;
-      if (entry.increment(error); error) return unreadable(path, error.value());
+      add(std::move(below), entry->path());
+      if (entry.increment(error); error) return note(joined, unreadable_because(error.value()));
     }
     if (found_.size() == found_before) ++empty_folders_;
-    return {};
   }
 
-  ShareResult<void> add(std::vector<std::string> components, const fs::path& path) {
-    std::string joined = metainfo::join_path(components);
+  void add(std::vector<std::string> components, const fs::path& path) {
+    const std::string joined = metainfo::join_path(components);
+    const auto refused = [&](Trouble trouble) { note(joined, std::move(trouble)); };
     if (joined.size() > metainfo::kPathBytesMax) {
-      return unfit(path,
-                   fmt::format("its path is longer than the {} bytes that are possible", metainfo::kPathBytesMax));
+      return refused(
+          {.why = fmt::format("its path is longer than the {} bytes that are possible", metainfo::kPathBytesMax)});
     }
     struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0) return unreadable(path, errno);
+    if (::lstat(path.c_str(), &status) != 0) return refused(unreadable_because(errno));
     if (S_ISDIR(status.st_mode)) return walk(components);
-    Found found{.path = std::move(joined), .entry = {.path = std::move(components)}, .version = {}};
+    Found found{.path = joined, .entry = {.path = std::move(components)}, .version = {}};
     if (S_ISLNK(status.st_mode)) {
       auto target = target_of(path, found.entry.path);
-      if (!target) return std::unexpected(std::move(target.error()));
+      if (!target) return refused(std::move(target.error()));
       found.entry.link_target = std::move(*target);
     } else if (!S_ISREG(status.st_mode)) {
-      return unfit(path, "it is a device, a pipe or a socket; only files, folders and links can be shared");
+      return refused({.why = "it is a device, a pipe or a socket; only files, folders and links can be shared"});
     } else {
       const auto file = open_plain_file(AT_FDCWD, path.c_str(), O_RDONLY);
-      if (!file) return unreadable(path, file.error());
+      if (!file) return refused(unreadable_because(file.error()));
       found.entry.size_bytes = file->version.size_bytes;
       found.entry.is_executable = (status.st_mode & S_IXUSR) != 0;
       found.version = file->version;
     }
     found_.push_back(std::move(found));
-    return {};
   }
 
   // Where a link points to, from the root of the share. What it says is kept where it means what it seems to; a link by
   // way of other links may not.
-  ShareResult<std::vector<std::string>> target_of(const fs::path& link, std::span<const std::string> components) const {
+  std::expected<std::vector<std::string>, Trouble> target_of(const fs::path& link,
+                                                             std::span<const std::string> components) const {
+    const auto refused = [](std::string why) { return std::unexpected(Trouble{.why = std::move(why)}); };
     std::error_code error;
     const fs::path real = fs::canonical(link, error);
-    if (error) return unfit(link, "it is a link to nothing; remove it, or make what it points to");
+    if (error == std::errc::too_many_symbolic_link_levels) {
+      return refused("it is a link that leads to itself, alone or by way of others; remove it");
+    }
+    if (error) return refused("it is a link to nothing; remove it, or make what it points to");
     const fs::path said = fs::read_symlink(link, error);
-    if (error) return unreadable(link, error.value());
+    if (error) return std::unexpected(unreadable_because(error.value()));
     const fs::path folder = real_root_ / metainfo::join_path(components.first(components.size() - 1));
     const fs::path next = (folder / said).lexically_normal();  // an absolute one replaces the folder
     const bool is_plain = !error && fs::canonical(next, error) == real && !error;
     for (const fs::path& target : {is_plain ? next : real, real}) {
       if (auto below = components_of(target.lexically_relative(real_root_))) return *std::move(below);
     }
-    return unfit(link, fmt::format("it is a link to {}, which is not below {}; remove it, or put a copy in its place",
-                                   said.native(), root_.native()));
+    if (real == real_root_) {
+      return refused(fmt::format("it is a link to {}, which is {} itself and no file in it; remove it", said.native(),
+                                 root_.native()));
+    }
+    return refused(fmt::format("it is a link to {}, which is not below {}; remove it, or put a copy in its place",
+                               said.native(), root_.native()));
   }
 
   // A torrent has files only: a link to a folder without any would point to nothing where it arrives.
-  ShareResult<void> check_link_targets() const {
+  void check_link_targets() {
     std::unordered_set<std::string> places;
-    for (const Found& found : found_) {
-      std::vector<std::string> path = found.entry.path;
-      for (; !path.empty() && places.insert(metainfo::join_path(path)).second; path.pop_back()) {
+    const auto add_places = [&places](const std::string& path) {
+      for (std::size_t end = path.size(); end != std::string::npos && places.insert(path.substr(0, end)).second;
+           end = path.rfind('/', end - 1)) {
       }
-    }
+    };
+    for (const Found& found : found_) add_places(found.path);
+    for (const auto& [path, trouble] : troubles_) add_places(path);  // told already
     for (const Found& found : found_) {
       if (found.entry.link_target.empty() || places.contains(metainfo::join_path(found.entry.link_target))) continue;
-      return unfit(root_ / found.path, "it is a link to an empty folder, which a torrent cannot hold; remove it");
+      note(found.path, {.why = "it is a link to an empty folder, which a torrent cannot hold; remove it"});
     }
-    return {};
   }
 
   const fs::path& root_;
   fs::path real_root_;
   std::vector<Found> found_;
+  std::vector<std::pair<std::string, Trouble>> troubles_;  // with the joined path of each
   std::size_t empty_folders_ = 0;
 };
 

@@ -3,7 +3,8 @@
 //
 // The files come in the order in which mktorrent puts them, so that both make the same info dictionary: by the bytes of
 // their paths. Links are followed for the path itself; inside the share they are kept as links, and refused when they
-// do not point to something in it. Whatever is neither a file, nor a folder, nor a link is refused.
+// do not point to something in it. Whatever is neither a file, nor a folder, nor a link is refused. All that is refused
+// in a folder is told at once.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct ShareError {
     unfit,       // it cannot be shared as it is
     changed,     // while it was read
   } kind = Kind::unreadable;
-  std::string message;  // one line: what was tried, on which path, what happened, what to do
+  std::string message;                    // one line: what was tried, on which path, what happened, what to do
+  std::vector<std::string> details = {};  // a line for each, when several things in a folder are in the way
 };
 template <typename Value>
 using ShareResult = std::expected<Value, ShareError>;

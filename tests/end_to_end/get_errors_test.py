@@ -110,7 +110,7 @@ class NothingFound(ErrorCase):
 
     def test_nothing_selected(self):
         sharer = self.sharer()
-        words = ["--select", "no file of disk.img", "there are disk.img"]
+        words = ["--select", "no file of disk.img", "there is disk.img"]
         self.assert_refused(USAGE, sharer.shared["magnet"], "--no-local", "--select", "*.zip", words=words)
 
 
@@ -135,7 +135,7 @@ class Usage(ErrorCase):
 
     def test_a_file_that_is_no_torrent(self):
         self.write("notes", b"hello", self.there)
-        self.assert_refused(USAGE, "./notes", words=["notes", "not a torrent"])
+        self.assert_refused(USAGE, "./notes", words=["notes", "it is not a .torrent file"])
 
     @for_each(
         peer=("--peer", "nowhere"), tracker=("--tracker", "host:99999"), bind=("--bind", "1.2.3"),
@@ -147,12 +147,22 @@ class Usage(ErrorCase):
     def test_options(self, options):
         self.assert_refused(USAGE, NOBODY_HAS_IT, "--no-local", *options, words=[options[0]])
 
+    @for_each(bytes="10MB", fraction="1.5M")
+    def test_rates_name_their_units(self, rate):
+        words = [f"--limit-down {rate}", "K (1024)", "M (1024 K)", "G (1024 M)"]
+        self.assert_refused(USAGE, NOBODY_HAS_IT, "--no-local", "--limit-down", rate, words=words)
+
+    def test_the_help_of_list_tells_its_patience(self):
+        process = self.verb("list", "--help")
+        self.assert_exit(process, DONE)
+        self.assertRegex("\n".join(process.stdout), r"--patience \S+=2 ")
+
     def test_a_url_that_leads_nowhere(self):
         sharer = self.share(self.write("disk.img", b"x"))
         tracker = sharer.shared["tracker"]
         self.assert_refused(NOTHING_FOUND, "http://127.0.0.1:1/x.torrent", words=["127.0.0.1:1", "refused"])
         self.assert_refused(NOTHING_FOUND, f"http://{tracker}/shares/nothing.torrent", words=["404"])
-        self.assert_refused(USAGE, f"http://{tracker}/healthz", words=["healthz"])
+        self.assert_refused(USAGE, f"http://{tracker}/healthz", words=["healthz", "it is not a .torrent file"])
 
     def test_standard_output_is_for_one_file(self):
         box = bencode.write_files(self.here / "box", {"a": b"a", "b": b"b"})
@@ -241,8 +251,9 @@ class WrongData(ErrorCase):
     def test_data_that_is_not_the_torrents_is_not_shared(self):
         content = some_bytes(100_000)
         torrent = self.torrent(content)
-        data = self.write("disk.img", content[:-1] + bytes([content[-1] ^ 1]))
-        self.assert_refused(WRONG_HASH, torrent, "--data", data, words=["6 of 7", "shoal verify"], verb="share")
+        data = self.write("odd folder/disk.img", content[:-1] + bytes([content[-1] ^ 1]))
+        words = ["6 of 7", f"shoal verify {torrent} '{data}' says"]
+        self.assert_refused(WRONG_HASH, torrent, "--data", data, words=words, verb="share")
 
     def test_a_file_that_changes_is_not_given_any_more(self):
         sharer = self.sharer()

@@ -251,6 +251,19 @@ class Refusals(MakeCase):
         (box / "socket").unlink()
         self.refused("/dev/null", words="neither a file nor a folder")
 
+    def test_all_that_is_in_the_way_at_once(self):
+        box = self.box()
+        os.mkfifo(box / "pipe")
+        (box / "loop").symlink_to("loop")
+        (box / "odd\n").symlink_to("nowhere")
+        process = self.make("box", wants=USAGE)
+        first, *rest = process.stderr.splitlines()
+        self.assertEqual(first, "shoal: cannot share box: 3 things in it are in the way")
+        self.assertEqual([line.partition(": ")[0] for line in rest], ["  box/loop", "  box/odd?", "  box/pipe"])
+        (event,) = events(self.make("box", "--json", wants=USAGE), "error")
+        for word in ("loop", "odd", "pipe"):
+            self.assertIn(f"box/{word}", event["message"])
+
     def test_a_folder_without_files(self):
         (self.root / "box/empty").mkdir(parents=True)
         self.refused("box", words="no file in it")

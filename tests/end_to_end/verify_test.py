@@ -244,13 +244,14 @@ class HostileTorrents(TorrentCase):
         self.assert_refused(bencode.encode({"info": info}), words)
 
     @for_each(
-        html=(b"<html></html>", "begins no value"),
+        html=(b"<html></html>", "evil.torrent: cannot be used: it is not a .torrent file\n"),
         empty=(b"", "ends inside"),
-        deep=(b"l" * 100_000, "too deeply"),
+        no_value=(b"d4:info<html>", "begins no value"),
+        deep=(b"d4:info" + b"l" * 100_000, "too deeply"),
         huge_string=(b"d4:info99999999999999:x", "ends inside"),
         repeated=(b"d1:ai1e1:ai2ee", "there twice"),
         repeated_unsorted=(b"d4:infode1:ai1e4:infodee", "there twice"),
-        many=(b"l" + b"0:" * 3_000_000 + b"e", "too many values"),
+        many=(b"d4:infol" + b"0:" * 3_000_000 + b"ee", "too many values"),
         no_info=(b"d8:announce1:xe", "lacks a key: info"),
     )
     def test_bytes(self, case):
@@ -268,6 +269,12 @@ class HostileTorrents(TorrentCase):
     def test_folders_and_nothing(self):
         self.assertIn("it is a folder", self.run_shoal("inspect", ".", wants=USAGE).stderr)
         self.assertIn("No such file", self.run_shoal("verify", "nothing", wants=USAGE).stderr)
+
+    def test_urls(self):
+        for command in ("inspect", "verify"):
+            process = self.run_shoal(command, "http://127.0.0.1/x.torrent", wants=USAGE)
+            self.assertIn("only files are read here", process.stderr)
+            self.assertIn("shoal get http://127.0.0.1/x.torrent", process.stderr)
 
     @for_each(
         none=("magnet:?dn=x", "names no torrent"),

@@ -69,9 +69,16 @@ TEST(TorrentRefusal, EveryPrefixIsRefused) {
   }
 }
 
+TEST(TorrentRefusal, WhatDoesNotEvenBeginLikeATorrent) {
+  for (const std::string text : {"<html>", "4:spam", "le", "i1e", "PK"}) {
+    expect_torrent_refused(text, TorrentError::not_a_torrent, "");
+  }
+  EXPECT_EQ((TorrentProblem{TorrentError::not_a_torrent, ""}).describe(), "it is not a .torrent file");
+}
+
 TEST(TorrentRefusal, WhatIsNotBencoded) {
-  expect_torrent_refused("<html>", TorrentError::not_bencode, "a byte begins no value (byte 0)");
-  expect_torrent_refused("4:spam", TorrentError::not_bencode, "it is not a dictionary");
+  expect_torrent_refused("", TorrentError::not_bencode, "it ends inside a value (byte 0)");
+  expect_torrent_refused("d4:info<html>", TorrentError::not_bencode, "a byte begins no value (byte 7)");
   expect_torrent_refused(golden::kHelloTorrent + "\n", TorrentError::not_bencode,
                          "something follows its end (byte " + std::to_string(golden::kHelloTorrent.size()) + ")");
 }

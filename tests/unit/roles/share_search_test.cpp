@@ -228,11 +228,13 @@ TEST(ShareSearch, TakesTheTorrentFromTheNextTrackerThatListsIt) {
 }
 
 TEST(ShareSearch, EndsWhenNoTrackerAnswersAndSaysWhatWasTried) {
-  SearchWorld world(discovering(Goal::list));
+  ShareSearchOptions options = discovering(Goal::list);
+  options.interfaces.push_back({base::Ipv4Address::parse("10.1.0.99").value(), std::nullopt});
+  SearchWorld world(std::move(options));
   const seam::Finish& finish = world.run();
   EXPECT_EQ(finish.result, Result::nothing_found);
   EXPECT_NE(finish.message.find("9000"), std::string::npos);
-  EXPECT_NE(finish.message.find("10.0.0.99"), std::string::npos);
+  EXPECT_NE(finish.message.find("asked from 10.0.0.99, 10.1.0.99; "), std::string::npos) << finish.message;
   EXPECT_NE(finish.message.find("shoal share"), std::string::npos);
   EXPECT_LE(world.elapsed(), 3s);
   EXPECT_EQ(world.open_sockets, 0);

@@ -44,6 +44,21 @@ class ShareScan : public ::testing::Test {
     EXPECT_NE(share.error().message.find(words), std::string::npos) << share.error().message;
   }
 
+  // "NAME REASON" of each thing in the way, with a reason that is known here.
+  [[nodiscard]] std::string details() const {
+    const auto share = scan_share(at("box"), std::nullopt);
+    if (share) return "";
+    std::string text;
+    for (const std::string& detail : share.error().details) {
+      const std::size_t colon = detail.find(": ");
+      text += (text.empty() ? "" : ", ") + fs::path(detail.substr(0, colon)).filename().native();
+      for (const std::string reason : {"an empty folder", "a pipe", "to nothing", "not below", "leads to itself"}) {
+        if (detail.find(reason, colon) != std::string::npos) text += " " + reason;
+      }
+    }
+    return text;
+  }
+
   TemporaryFolder folder_;
 };
 
@@ -166,8 +181,48 @@ TEST_F(ShareScan, ALinkToNothingIsRefused) {
   link("box/b", "missing");
   expect_refused(ShareError::Kind::unfit, "a link to nothing");
   fs::remove(at("box/b"));
-  link("box/c", "c");  // in a circle
-  expect_refused(ShareError::Kind::unfit, "a link to nothing");
+}
+
+TEST_F(ShareScan, ALinkToItselfIsRefusedAsSuch) {
+  file("box/a");
+  link("box/c", "c");
+  expect_refused(ShareError::Kind::unfit, "leads to itself");
+  fs::remove(at("box/c"));
+  link("box/d", "e");
+  link("box/e", "d");
+  EXPECT_EQ(details(), "d leads to itself, e leads to itself");
+}
+
+TEST_F(ShareScan, ALinkToTheFolderItselfIsRefusedAsSuch) {
+  file("box/in/a");
+  link("box/in/up", "..");
+  expect_refused(ShareError::Kind::unfit, "box/in/up: it is a link to .., which is " + at("box").native() + " itself");
+}
+
+TEST_F(ShareScan, AllThatIsInTheWayIsToldAtOnce) {
+  file("box/a");
+  file("secret");
+  fs::create_directories(at("box/empty"));
+  ASSERT_EQ(::mkfifo(at("box/in-the-middle").c_str(), 0600), 0);
+  link("box/empty-link", "empty");
+  link("box/nothing", "missing");
+  link("box/outside", "../secret");
+  link("box/pipe-link", "in-the-middle");
+  link("box/self", "self");
+  expect_refused(ShareError::Kind::unfit, "5 things in it are in the way");
+  EXPECT_EQ(details(),
+            "empty-link an empty folder, in-the-middle a pipe, nothing to nothing, outside not below, self leads to "
+            "itself");
+}
+
+TEST_F(ShareScan, OfManyThingsInTheWayTenAreToldAndCounted) {
+  file("box/a");
+  for (int i = 10; i < 23; ++i) link("box/b" + std::to_string(i), "missing");
+  const auto share = scan_share(at("box"), std::nullopt);
+  ASSERT_FALSE(share);
+  ASSERT_EQ(share.error().details.size(), 11u);
+  EXPECT_TRUE(share.error().details[9].starts_with(at("box/b19").native() + ": it is a link to nothing"));
+  EXPECT_EQ(share.error().details.back(), "and 3 more");
 }
 
 TEST_F(ShareScan, ALinkToAnEmptyFolderIsRefused) {
