@@ -20,7 +20,7 @@ constexpr std::uint32_t kPatienceDoublingsMax = 12;
 constexpr double kPatienceWithNobodyMaxSeconds = 300;
 // So many times as long as one source is waited for, all of them together are, one asked after the other.
 constexpr int kStandstillsMax = 4;
-constexpr std::size_t kLossesMax = 256;       // remembered of one piece
+constexpr std::size_t kBlamedMax = 256;       // remembered of one piece
 constexpr double kLookAgainMaxSeconds = 1e6;  // a rate fades without ever being 0: no patience is longer
 
 double bytes_of(std::uint64_t blocks) {
@@ -117,12 +117,12 @@ bool Picker::Impl::may_take_over(const Asker& asker, const BegunPiece& begun) {
 }
 
 // A piece that was wrong has a liar near it, who may wait for a slow source to begin and then take over. Each time
-// whoever gives it is left alone for twice as long. Who lost it by its silence waits for twice as long, too, and nobody
-// else does: two such would begin it anew in turns, and keep it from all others.
+// whoever gives it is left alone for twice as long. Who lost it by its silence, or took it and did not finish it, waits
+// for twice as long, too, and nobody else does: two such would begin it anew in turns, and keep it from all others.
 double Picker::Impl::patience_with(const Asker& asker, const BegunPiece& begun) const {
   const auto found = histories_.find(begun.piece());
   if (found == histories_.end()) return 1;
-  const auto losses = std::ranges::count(found->second.lost_by, asker.source.origin);
+  const auto losses = std::ranges::count(found->second.blamed, asker.source.origin);
   const std::uint32_t times = found->second.failures + static_cast<std::uint32_t>(losses);
   return std::ldexp(1.0, static_cast<int>(std::min(times, kPatienceDoublingsMax)));
 }
@@ -204,7 +204,8 @@ Run Picker::Impl::take_over(const Asker& asker, BegunPiece& begun) {
     const PickerSource& owner = sources_.at(*begun.owner());
     const double by_rate = bytes_of(owner.asked_blocks) / rate_or(owner, guessed_rate());
     const bool is_silent = base::to_seconds(asker.now - owner.heard_at) > by_rate;
-    if (is_silent && history.lost_by.size() < kLossesMax) history.lost_by.push_back(owner.origin);
+    if (is_silent && history.blamed.size() < kBlamedMax) history.blamed.push_back(owner.origin);
+    if (history.blamed.size() < kBlamedMax) history.blamed.push_back(asker.source.origin);  // until it is right
   } else {
     ++history.failures;
   }

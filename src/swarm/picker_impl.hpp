@@ -103,8 +103,9 @@ class Picker::Impl {
   };
   // What went wrong with a piece that is not right yet.
   struct PieceHistory {
-    std::uint32_t failures = 0;     // how often it was wrong, or what others had left of it was begun anew
-    std::vector<OriginId> lost_by;  // who was to give it alone, was silent and lost it: once for each time
+    std::uint32_t failures = 0;  // how often it was wrong, or what others had left of it was begun anew
+    // Who took it from whoever was to give it alone, and who was to and lost it by its silence: once for each time.
+    std::vector<OriginId> blamed;
     std::optional<Standstill> standstill;
   };
 
