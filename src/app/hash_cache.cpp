@@ -47,9 +47,8 @@ base::Sha1Hash key_of(const storage::ScannedShare& share) {
   return hasher.finish();
 }
 
-bool is_settled(const storage::ScannedShare& share) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const std::int64_t limit = std::chrono::nanoseconds(now).count() - kSettledNs;
+bool is_settled(const storage::ScannedShare& share, std::chrono::system_clock::time_point at) {
+  const std::int64_t limit = std::chrono::nanoseconds(at.time_since_epoch()).count() - kSettledNs;
   return std::ranges::all_of(share.versions, [limit](const storage::FileVersion& version) {
     return version.modified_ns < limit && version.changed_ns < limit;
   });
@@ -90,9 +89,10 @@ std::optional<std::vector<base::Sha1Hash>> recall_hashes(const storage::ScannedS
   return hashes;
 }
 
-void keep_hashes(const storage::ScannedShare& share, const std::vector<base::Sha1Hash>& hashes) {
+void keep_hashes(const storage::ScannedShare& share, const std::vector<base::Sha1Hash>& hashes,
+                 std::chrono::system_clock::time_point begun_at) {
   const auto folder = cache_folder();
-  if (!folder || share.layout.total_bytes < kHashesKeptBytesMin || !is_settled(share)) return;
+  if (!folder || share.layout.total_bytes < kHashesKeptBytesMin || !is_settled(share, begun_at)) return;
   base::Bytes bytes;
   bytes.reserve((hashes.size() + 2) * base::Sha1Hash::kSize);
   const auto add = [&bytes](const base::Sha1Hash& hash) {

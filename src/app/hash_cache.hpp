@@ -5,6 +5,7 @@
 // cannot be written costs hashing, nothing else.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -19,7 +20,9 @@ inline constexpr std::size_t kHashesKeptMax = 256;  // shares; the one that was 
 
 // Of each piece of what was scanned just now.
 [[nodiscard]] std::optional<std::vector<base::Sha1Hash>> recall_hashes(const storage::ScannedShare& share);
-// Not while a change would leave the times as they are: of files that were changed within the last two seconds.
-void keep_hashes(const storage::ScannedShare& share, const std::vector<base::Sha1Hash>& hashes);
+// Of what was read from `begun_at` on. Nothing of files that were changed within the two seconds before: another change
+// may have left their times as they are.
+void keep_hashes(const storage::ScannedShare& share, const std::vector<base::Sha1Hash>& hashes,
+                 std::chrono::system_clock::time_point begun_at);
 
 }  // namespace shoal::app

@@ -72,10 +72,11 @@ storage::ShareResult<std::vector<base::Sha1Hash>> hash_or_recall(const ShareOpti
   if (!options.rehashes) {
     if (auto known = recall_hashes(share)) return *std::move(known);
   }
+  const auto begun_at = std::chrono::system_clock::now();
   WorkProgress progress(options.swarm.common, "hashing " + share.name, share.layout.total_bytes);
   auto hashes = storage::hash_share(share, [&progress](std::uint64_t bytes) { progress.on_done(bytes); });
   progress.finish();
-  if (hashes) keep_hashes(share, *hashes);
+  if (hashes) keep_hashes(share, *hashes, begun_at);
   return hashes;
 }
 

@@ -295,7 +295,9 @@ std::vector<std::filesystem::path> kept_torrents(const std::filesystem::path& fo
   const std::string only = name ? sibling_name(*name, kTorrentSuffix) : "";
   for (const std::string& each : (*opened)->names()) {
     if (!each.starts_with('.') || !each.ends_with(kTorrentSuffix)) continue;
-    if (!name || each == only) kept.push_back(folder / each);
+    if (name && each != only) continue;
+    // Nothing that would be waited for, or that leads elsewhere.
+    if ((*opened)->kind_of(each) == Folder::EntryKind::plain_file) kept.push_back(folder / each);
   }
   std::ranges::sort(kept);
   return kept;

@@ -1,4 +1,5 @@
 // What stands in the way of a download, what is there already, and downloads of some of the files.
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +158,12 @@ TEST_F(TorrentPlaceTest, KeepsTheTorrentWhileItIsNotFinished) {
   EXPECT_EQ(base::text_of(read_file(kept).value()), "the torrent");
   put_pieces(*store, share_, share_.all_pieces());
   ASSERT_TRUE(store->finish());
+  EXPECT_TRUE(kept_torrents(folder_.path(), std::nullopt).empty());
+}
+
+TEST_F(TorrentPlaceTest, TakesNoPipeAndNoLinkForATorrentThatWasKept) {
+  ASSERT_EQ(::mkfifo(in(".pipe.shoal-torrent").c_str(), 0600), 0);
+  std::filesystem::create_symlink("/dev/zero", in(".link.shoal-torrent"));
   EXPECT_TRUE(kept_torrents(folder_.path(), std::nullopt).empty());
 }
 
