@@ -230,10 +230,11 @@ void SwarmDownload::ask_web_seeds(Instant now) {
   }
 }
 
-// What follows the last run, if that may be had: both can be asked of a server at once.
+// What follows the last run, if that may be had: both can be asked of a server at once. In order they follow anyhow,
+// and what was given back comes first.
 std::optional<Run> SwarmDownload::pick_for(Web& web, Instant now) {
   std::optional<Run> run;
-  if (web.next) run = picker_.pick_among(web.source, {*web.next}, now);
+  if (web.next && !context_.options.is_sequential) run = picker_.pick_among(web.source, {*web.next}, now);
   if (!run) run = picker_.pick(web.source, now);
   if (!run) return run;
   const bool is_end = run->offset_bytes + run->size_bytes == manifest_.size_of(run->piece);
@@ -274,7 +275,7 @@ void SwarmDownload::obey_picker(Instant now) {
     }
     for (Web& web : web_) {
       if (web.source != cancelled.source || web.is_over) continue;
-      web.seed->cancel(cancelled.run);
+      web.seed->cancel(cancelled.run, now);
       serve_web(web, now);
     }
   }

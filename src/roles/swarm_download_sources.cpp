@@ -127,6 +127,7 @@ void SwarmDownload::serve_web(Web& web, Instant now) {
                    },
                    [&](swarm::RunReleased& released) {
                      picker_.on_released(web.source, released.run, now);
+                     web.next.reset();
                      asks_everybody_ = true;
                    },
                    [&](swarm::RunLacking& lacking) { picker_.on_denied(web.source, lacking.run.piece); },

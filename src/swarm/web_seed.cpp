@@ -104,7 +104,7 @@ class WebSeed::Impl {
     start_fetches(now);
   }
 
-  void cancel(const Run& run) {
+  void cancel(const Run& run, base::Instant now) {
     const auto is_cancelled = [&run](const auto& known) { return is_within(known.run, run); };
     for (auto asked = std::ranges::find_if(asked_, is_cancelled); asked != asked_.end();
          asked = std::ranges::find_if(asked_, is_cancelled)) {
@@ -115,6 +115,7 @@ class WebSeed::Impl {
       events_.emplace_back(RunReleased{rest_of(arrived)});
       return true;
     });
+    start_fetches(now);
   }
 
   void stop() {
@@ -240,7 +241,7 @@ class WebSeed::Impl {
 
   // By what follows it in its file: a server takes its time for each answer, however short that is.
   void lengthen(Fetch& fetch, base::Instant now) {
-    if (has_short_files_) return;
+    if (!merges_) return;
     const double bytes_max = bytes_in(kRunTimeMax, kFetchBytesMax, now);
     const auto follows = [&](const Asked& asked) {
       if (asked.waiting.empty()) return false;
@@ -285,6 +286,8 @@ class WebSeed::Impl {
       return true;
     }
     if (!is_part && !is_whole) {
+      // A part of the range that was asked for: a server may have a longest one.
+      if (fetched.status == kStatusPartialContent) merges_ = merges_ && fetch.shares.size() == 1;
       on_failure(fetch, describe_answer(fetched, fetch), now);
       return true;
     }
@@ -375,7 +378,7 @@ class WebSeed::Impl {
   void on_lacking(const Fetch& fetch, const seam::Fetched& fetched, base::Instant now) {
     release_shares(fetch);
     if (fetched.status == kRangeNotSatisfiable && fetch.shares.size() > 1) {
-      has_short_files_ = true;  // which of the runs it lacks is not said
+      merges_ = false;  // which of the runs it lacks is not said
     } else {
       for (const Fetch::Share& share : fetch.shares) {
         if (share.is_needed) events_.emplace_back(RunLacking{share.run});
@@ -434,7 +437,7 @@ class WebSeed::Impl {
   int lacking_ = 0;
   bool has_given_ = false;
   bool has_given_range_ = false;               // of a big file
-  bool has_short_files_ = false;               // then no range is of several runs any more
+  bool merges_ = true;                         // runs that follow each other into one range
   std::optional<base::Instant> all_of_it_at_;  // when it first sent all of a big file instead of a range
   base::Instant failed_at_ = base::Instant::min();
   base::Instant paused_until_ = base::Instant::min();
@@ -456,8 +459,8 @@ bool WebSeed::has_room(base::Instant now) const {
 void WebSeed::request(const Run& run, base::Instant now) {
   impl_->request(run, now);
 }
-void WebSeed::cancel(const Run& run) {
-  impl_->cancel(run);
+void WebSeed::cancel(const Run& run, base::Instant now) {
+  impl_->cancel(run, now);
 }
 void WebSeed::stop() {
   impl_->stop();

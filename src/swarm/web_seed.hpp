@@ -63,7 +63,7 @@ class WebSeed {
 
   [[nodiscard]] bool has_room(base::Instant now) const;  // another run can be asked for now
   void request(const Run& run, base::Instant now);
-  void cancel(const Run& run);                                 // RunReleased follows, unless it arrived before
+  void cancel(const Run& run, base::Instant now);              // RunReleased follows, unless it arrived before
   void stop();                                                 // cancels everything; nothing can be asked for any more
   bool on_event(const seam::Event& event, base::Instant now);  // true: it was ours
   void on_deadline(base::Instant now);

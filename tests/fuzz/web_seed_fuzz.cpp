@@ -69,7 +69,7 @@ class World {
       case 1:
         return answer();
       case 2:
-        if (!missing_.empty()) seed_.cancel(std::next(missing_.begin(), pick(missing_.size()))->first);
+        if (!missing_.empty()) seed_.cancel(std::next(missing_.begin(), pick(missing_.size()))->first, now_);
         return;
       case 3:
         now_ += script_.pause();
