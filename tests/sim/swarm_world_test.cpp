@@ -40,29 +40,6 @@ TEST(SwarmWorld, LiarsAreMetAndFaultsComeInTheMiddle) {
   EXPECT_GT(met.tracker_kills_felt, 0u) << "from seed " << first;
 }
 
-// All buffers may be full of a liar's bytes before the first of them is checked: that is not a host without defence.
-TEST(SwarmWorld, AllowsForWhatASlowDiskHasNotCheckedYet) {
-  constexpr std::uint64_t kWorldsMax = 500;  // one of ten needs it
-  const std::uint64_t first = fresh_seed();
-  bool is_needed = false;
-  for (std::uint64_t seed = first; seed < first + kWorldsMax && !is_needed; ++seed) {
-    SwarmPlan plan = draw_swarm_plan(seed);
-    const SwarmHostPlan drawn = plan.hosts[1];
-    plan.hosts[1] = {.endpoint = drawn.endpoint,
-                     .link = drawn.link,
-                     .disk_bytes_per_s = 1e5,
-                     .holds = std::vector<bool>(plan.pieces.size()),
-                     .is_named_host_0 = true};
-    plan.web_seed = {.kind = WebSeedKind::lies, .bytes_per_s = 1e7};
-    const SwarmRunResult result = run_swarm_world(plan, {});
-    ASSERT_EQ(result.failure, "") << "seed " << seed << ", with a lying web seed and host 1 on a slow disk:\n"
-                                  << plan.describe();
-    const std::uint32_t piece_bytes = plan.torrent.manifest.layout->piece_bytes;
-    is_needed = is_needed || result.wrong_pieces_worst > kSpoiledMax + kUnderWayBytes / piece_bytes;
-  }
-  EXPECT_TRUE(is_needed) << "from seed " << first;
-}
-
 TEST(SwarmWorld, NoticesStoresThatAcceptUnverifiedPieces) {
   const SwarmRunOptions broken{.broken_rule = BrokenRule::accepts_unverified_pieces, .log = nullptr};
   const std::uint64_t first = fresh_seed();
