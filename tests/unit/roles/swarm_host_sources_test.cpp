@@ -170,6 +170,28 @@ TEST(SwarmHostSources, TakesEverythingFromAWebSeedWhenNobodyElseIsThere) {
   EXPECT_TRUE(shared.is_whole_at(getter));
 }
 
+TEST(SwarmHostSources, ComesBackAtOnceToWhatAWebSeedFailedToGiveInOrder) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 8'000'000});
+  Host& getter = world.add("10.0.0.1:6000");
+  serve_web(world, shared, "http://web/data");
+  std::vector<std::string> asked;
+  world.on_fetch = [&asked, honest = world.on_fetch](const seam::Fetch& fetch) {
+    asked.push_back(fetch.headers.at(0).second);
+    return asked.size() == 1 ? std::nullopt : honest(fetch);
+  };
+  auto options = options_for(getter, shared);
+  options.web_seeds = {"http://web/data"};
+  options.is_sequential = true;
+  boot(getter, std::move(options));
+  world.run_for(1s);
+  const std::size_t before = asked.size();
+  ASSERT_TRUE(asked.at(0).starts_with("bytes=0-"));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
+  EXPECT_TRUE(asked.at(before).starts_with("bytes=0-")) << asked.at(before);
+  EXPECT_TRUE(shared.is_whole_at(getter));
+}
+
 TEST(SwarmHostSources, KeepsToItsLimitOfTakingWhateverAWebSeedSends) {
   for (const bool has_peer : {false, true}) {
     SwarmWorld world;
