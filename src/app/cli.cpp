@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "app/json_events.hpp"
@@ -48,6 +49,14 @@ void set_up_log(const CommonOptions& options) {
                     : options.is_verbose ? spdlog::level::debug
                                          : spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+std::optional<std::filesystem::path> user_folder(const char* variable, const char* below_home) {
+  const char* folder = std::getenv(variable);
+  if (folder != nullptr && *folder == '/') return folder;
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home == '/') return std::filesystem::path(home) / below_home;
+  return std::nullopt;
 }
 
 CLI::Validator number_in(double least, double most) {

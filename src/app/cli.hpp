@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -68,6 +69,8 @@ void set_up_log(const CommonOptions& options);
 
 // For options: a number from least to most, which CLI::Range would also say of "nan".
 [[nodiscard]] CLI::Validator number_in(double least, double most);
+// $VARIABLE, or else `below_home` in the user's home (XDG base directories); nothing when neither is an absolute path.
+[[nodiscard]] std::optional<std::filesystem::path> user_folder(const char* variable, const char* below_home);
 [[nodiscard]] CLI::Validator port_number();
 
 // "512K", "2M", "1G", "1000": a number of bytes.

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 
+#include "app/cli.hpp"
 #include "metainfo/paths.hpp"
 #include "net/state_folder.hpp"
 
@@ -19,13 +19,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kSettledNs = 2'000'000'000;
 
 std::optional<fs::path> cache_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/') {
-    return fs::path(cache) / "shoal" / "hashes";
-  }
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
-    return fs::path(home) / ".cache" / "shoal" / "hashes";
-  }
-  return std::nullopt;
+  const auto cache = user_folder("XDG_CACHE_HOME", ".cache");
+  return cache ? std::optional(*cache / "shoal" / "hashes") : std::nullopt;
 }
 
 std::string name_of(const storage::ScannedShare& share) {

@@ -1,7 +1,6 @@
 // shoal tracker: says which shares exist and who has them, to BitTorrent, Shoal and course clients alike.
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -40,12 +39,7 @@ struct TrackerOptions {
 // never found there again.
 std::optional<std::filesystem::path> usual_state_folder(base::Endpoint address) {
   if (address.port == 0) return std::nullopt;
-  std::filesystem::path base = "/var/lib";
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
-    base = state;
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
-    base = std::filesystem::path(home) / ".local" / "state";
-  }
+  const std::filesystem::path base = user_folder("XDG_STATE_HOME", ".local/state").value_or("/var/lib");
   const std::string where = address.address.is_any() ? "" : address.address.to_string() + "-";
   return base / "shoal" / fmt::format("tracker-{}{}", where, address.port);
 }
