@@ -39,6 +39,7 @@ class CheckedStore : public storage::PieceStore {
   void crash() { honest_.crash(); }
   void make_room() { honest_.make_room(); }
   [[nodiscard]] std::optional<base::Bytes> file() const;
+  [[nodiscard]] bool is_finished() const { return accepts_unverified_ ? is_finished_ : honest_.is_finished(); }
 
  private:
   struct Believed {

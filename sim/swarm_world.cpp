@@ -304,7 +304,7 @@ class SwarmWorld {
   [[nodiscard]] bool has_everything(const Member& member) const {
     if (member.plan->kind == SwarmHostKind::course_peer) return true;
     const bool is_settled = member.opened_at && queue_.now() - *member.opened_at > kSettlesWithin;
-    return member.host->is_running() && is_settled && member.disk->file().has_value();
+    return member.host->is_running() && is_settled && member.disk->is_finished();
   }
 
   // Of those who have begun.

@@ -145,6 +145,11 @@ std::optional<base::Bytes> MemoryPieceStore::file() const {
   return file_;
 }
 
+bool MemoryPieceStore::is_finished() const {
+  const std::lock_guard guard(mutex_);
+  return file_.has_value();
+}
+
 std::size_t MemoryPieceStore::writes_under_way() const {
   const std::lock_guard guard(mutex_);
   return writes_.size();

@@ -48,6 +48,7 @@ class MemoryPieceStore final : public PieceStore, public PieceLibrary {
 
   // The finished file; nothing before finish().
   [[nodiscard]] std::optional<base::Bytes> file() const;
+  [[nodiscard]] bool is_finished() const;
   [[nodiscard]] std::size_t writes_under_way() const;
 
  private:
