@@ -233,9 +233,8 @@ void SwarmDownload::ask_web_seeds(Instant now) {
 // What follows the last run, if that may be had: both can be asked of a server at once. In order they follow anyhow,
 // and what was given back comes first.
 std::optional<Run> SwarmDownload::pick_for(Web& web, Instant now) {
-  std::optional<Run> run;
-  if (web.next && !context_.options.is_sequential) run = picker_.pick_among(web.source, {*web.next}, now);
-  if (!run) run = picker_.pick(web.source, now);
+  const bool prefers = web.next && !context_.options.is_sequential;
+  const auto run = prefers ? picker_.pick_preferring(web.source, *web.next, now) : picker_.pick(web.source, now);
   if (!run) return run;
   const bool is_end = run->offset_bytes + run->size_bytes == manifest_.size_of(run->piece);
   web.next = PieceIndex(run->piece.value + (is_end ? 1 : 0));

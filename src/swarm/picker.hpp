@@ -84,6 +84,9 @@ class Picker {
   [[nodiscard]] std::optional<Run> pick_among(SourceId source, const std::vector<base::PieceIndex>& pieces,
                                               base::Instant now);
 
+  // As pick(), but what nobody was asked for of this piece comes first.
+  [[nodiscard]] std::optional<Run> pick_preferring(SourceId source, base::PieceIndex piece, base::Instant now);
+
   // These bytes arrived, whole blocks. Gives the part of them to store, nearly always all; nothing when they are of no
   // use any more. It is less when another source brought some of it meanwhile: exactly this range has to be stored.
   [[nodiscard]] std::optional<Run> on_arrived(SourceId source, const Run& part);

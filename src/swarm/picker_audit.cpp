@@ -136,6 +136,9 @@ std::optional<Run> Picker::pick(SourceId source, base::Instant now) {
 std::optional<Run> Picker::pick_among(SourceId source, const std::vector<base::PieceIndex>& pieces, base::Instant now) {
   return Audited(*impl_)->pick(source, &pieces, now);
 }
+std::optional<Run> Picker::pick_preferring(SourceId source, base::PieceIndex piece, base::Instant now) {
+  return Audited(*impl_)->pick_preferring(source, piece, now);
+}
 std::optional<Run> Picker::on_arrived(SourceId source, const Run& part) {
   return Audited(*impl_)->on_arrived(source, part);
 }

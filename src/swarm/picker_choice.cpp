@@ -37,18 +37,34 @@ double rate_or(const PickerSource& source, double guess) {
 
 }  // namespace
 
+std::optional<Run> Picker::Impl::pick_preferring(SourceId id, base::PieceIndex piece, base::Instant now) {
+  note_time(now);
+  const std::vector<base::PieceIndex> only{piece};
+  if (PickerSource* source = find_askable(id, now)) {
+    if (auto run = pick_open({id, *source, &only, now})) return run;
+  }
+  return pick(id, nullptr, now);
+}
+
 std::optional<Run> Picker::Impl::pick(SourceId id, Among among, base::Instant now) {
   note_time(now);
-  PickerSource* source = find(id);
-  if (!source || source->is_convicted || source->interesting == 0) return std::nullopt;
-  if (now < source->paused_until) {
-    look_again_at(source->paused_until, now);
-    return std::nullopt;
-  }
+  PickerSource* source = find_askable(id, now);
+  if (!source) return std::nullopt;
   const Asker asker{id, *source, among, now};
   if (auto run = pick_open(asker)) return run;
   if (auto run = pick_unusual(asker)) return run;
   return pick_again(asker);
+}
+
+// nothing: it has nothing we lack, or is not asked for a while.
+PickerSource* Picker::Impl::find_askable(SourceId id, base::Instant now) {
+  PickerSource* source = find(id);
+  if (!source || source->is_convicted || source->interesting == 0) return nullptr;
+  if (now < source->paused_until) {
+    look_again_at(source->paused_until, now);
+    return nullptr;
+  }
+  return source;
 }
 
 void Picker::Impl::note_time(base::Instant now) {

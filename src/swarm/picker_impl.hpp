@@ -53,6 +53,7 @@ class Picker::Impl {
 
   // `among`: nothing else may be picked.
   std::optional<Run> pick(SourceId id, const std::vector<base::PieceIndex>* among, base::Instant now);
+  std::optional<Run> pick_preferring(SourceId id, base::PieceIndex piece, base::Instant now);
 
   std::optional<Run> on_arrived(SourceId id, const Run& part);
   void on_released(SourceId id, const Run& run, base::Instant now);
@@ -135,6 +136,7 @@ class Picker::Impl {
   void convict(SourceId id);
 
   // --- picker_choice.cpp ---
+  PickerSource* find_askable(SourceId id, base::Instant now);
   std::optional<Run> pick_open(const Asker& asker);
   std::optional<Run> pick_unusual(const Asker& asker);
   std::optional<Run> pick_again(const Asker& asker);

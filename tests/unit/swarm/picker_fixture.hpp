@@ -64,6 +64,9 @@ class PickerTest : public testing::Test {
     const std::vector<base::PieceIndex> among(pieces.begin(), pieces.end());
     return draw(picker_->pick_among(SourceId(source), among, now_));
   }
+  std::string pick_preferring(std::uint32_t source, std::uint32_t piece) {
+    return draw(picker_->pick_preferring(SourceId(source), base::PieceIndex(piece), now_));
+  }
   // The next n picks, drawn in order.
   std::string pick(std::uint32_t source, int count) {
     std::string drawn;

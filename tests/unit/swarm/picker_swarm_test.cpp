@@ -121,7 +121,11 @@ bool PickerSwarm::ask(SourceId id) {
   std::vector<PieceIndex> among;
   const bool is_choked = rng_.chance(0.05);
   for (int i = 0; is_choked && i < 5; ++i) among.push_back(any_piece());
-  const auto run = is_choked ? picker_.pick_among(id, among, now_) : picker_.pick(id, now_);
+  const auto pick = [&] {
+    if (is_choked) return picker_.pick_among(id, among, now_);
+    return rng_.chance(0.1) ? picker_.pick_preferring(id, any_piece(), now_) : picker_.pick(id, now_);
+  };
+  const auto run = pick();
   if (!run) return false;
   forget_thrown_away();
   Piece& piece = pieces_[run->piece.value];

@@ -173,6 +173,23 @@ TEST_F(PickerTest, AsksInOrderAmongTheAllowedPiecesWhenSequential) {
   EXPECT_EQ(pick_among(0, {2, 1}), "1:0-0");
 }
 
+TEST_F(PickerTest, PrefersAPieceOnlyWhileItIsOpen) {
+  make(4, 32);
+  add_seed(0);
+  add_seed(1);
+  EXPECT_EQ(pick_preferring(0, 2), "2:0-15");
+  EXPECT_EQ(pick_preferring(0, 2), "2:16-31");
+  wait(std::chrono::minutes(2));  // it may be asked for again now, where nothing else is left
+  for (int i = 0; i < 6; ++i) EXPECT_NE(pick_preferring(1, 2).front(), '2');
+  EXPECT_EQ(pick_preferring(1, 2).front(), '2');
+}
+
+TEST_F(PickerTest, PrefersNothingThatIsNotThere) {
+  make(1, 16);
+  add_seed(0);
+  EXPECT_EQ(pick_preferring(0, 1), "0:0-15");
+}
+
 // --- Runs ---
 
 TEST_F(PickerTest, CutsAPieceIntoRunsOfASlab) {
