@@ -199,15 +199,22 @@ void Runner::Impl::tell_state_troubles() {
 
 void Runner::Impl::catch_signals() {
   ErrorCode error;
-  if (signals_.add(SIGINT, error) || signals_.add(SIGTERM, error)) note("cannot catch signals: " + error.message());
+  const auto is_caught = [&](int number) { return !signals_.add(number, error); };
+  struct sigaction hangup{};
+  const bool outlives_its_terminal = ::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
+  if (!is_caught(SIGINT) || !is_caught(SIGTERM) || (!outlives_its_terminal && !is_caught(SIGHUP))) {
+    note("cannot catch signals: " + error.message());
+  }
   wait_for_signal();
 }
 
 void Runner::Impl::wait_for_signal() {
-  signals_.async_wait([this](const ErrorCode& error, int) {
+  signals_.async_wait([this](const ErrorCode& error, int number) {
     if (error) return;
     wait_for_signal();
-    on_stop();
+    // A terminal that is closed may say so twice, itself and by its shell: that is no hurry, and once is enough.
+    if (number == SIGHUP) std::signal(SIGHUP, SIG_IGN);
+    if (number != SIGHUP || !was_stop_requested_) on_stop();
   });
 }
 

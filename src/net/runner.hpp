@@ -38,7 +38,8 @@ struct RunnerOptions {
   std::function<void(const seam::Trace&, base::Instant)> on_trace = {};
   // Called about twice a second while it runs: what is shown should not stand still when nothing happens.
   std::function<void(base::Instant)> on_tick;
-  // SIGINT and SIGTERM become StopRequested; a second one ends the run at once. At most one runner of a process.
+  // SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP become StopRequested; SIGINT or SIGTERM after that
+  // ends the run at once. At most one runner of a process.
   bool stops_on_signals = false;
 };
 

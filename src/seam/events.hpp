@@ -114,7 +114,7 @@ struct NameResolved {  // answers Resolve; empty when there is no such name
 
 // --- Everything else ---
 struct DeadlineReached {};  // now >= next_deadline()
-struct StopRequested {};    // Ctrl-C, SIGTERM: end soon, leave nothing half-written
+struct StopRequested {};    // Ctrl-C, SIGTERM, the terminal is closed: end soon, leave nothing half-written
 
 using Event =
     std::variant<Connected, ConnectFailed, Accepted, BytesArrived, InputEnded, OutputDrained, ConnectionLost,

@@ -63,7 +63,7 @@ class Standing(TrackerCase):
         self.got()
         self.assert_same(self.there / "disk.img", self.disk)
 
-    @for_each(asked_to_end=signal.SIGTERM, ctrl_c=signal.SIGINT)
+    @for_each(asked_to_end=signal.SIGTERM, ctrl_c=signal.SIGINT, terminal_closed=signal.SIGHUP)
     def test_shares_and_swarms_outlive_a_restart(self, number):
         """Somebody gets the share before anybody has announced himself again."""
         tracker = self.tracker()

@@ -25,7 +25,8 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _end_with_parent():
-    """Runs in the new process: a test run that is killed leaves nothing behind."""
+    """Runs in the new process: a test run that is killed leaves nothing behind, and one under nohup is like any other."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
