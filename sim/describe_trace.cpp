@@ -20,7 +20,8 @@ std::string describe(const seam::TrackerTrace& trace) {
 }
 
 std::string describe(const seam::ManifestTrace& trace) {
-  return fmt::format("manifest {}: {} pieces, {} held", trace.name, trace.piece_count, trace.pieces_held);
+  return fmt::format("manifest {}: {} pieces, {} wanted, {} held", trace.name, trace.piece_count, trace.pieces_wanted,
+                     trace.pieces_held);
 }
 
 std::string describe(const seam::SourceTrace& trace) {

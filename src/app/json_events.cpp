@@ -43,6 +43,7 @@ class Describer {
     object line = event("manifest", now_);
     line["file"] = to_utf8(trace.name);
     line["pieces"] = trace.piece_count;
+    line["wanted"] = trace.pieces_wanted;
     line["held"] = trace.pieces_held;
     return line;
   }

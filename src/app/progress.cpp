@@ -109,6 +109,7 @@ void Progress::handle(const seam::TrackerTrace& trace, base::Instant) {
 void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
   file_ = printable(trace.name);
   piece_count_ = trace.piece_count;
+  pieces_wanted_ = trace.pieces_wanted;
   pieces_held_ = trace.pieces_held;
   pieces_verified_ = 0;  // what an earlier list brought is held now
   bytes_verified_ = 0;
@@ -117,7 +118,8 @@ void Progress::handle(const seam::ManifestTrace& trace, base::Instant now) {
   last_verified_ = now;
   if (options_.is_sharing) return;
   const std::string held = trace.pieces_held > 0 ? fmt::format(", {} of them already here", trace.pieces_held) : "";
-  say(fmt::format("{}: {}{}", file_, counted(trace.piece_count, options_.piece_word), held));
+  const std::string part = trace.pieces_wanted < trace.piece_count ? fmt::format("{} of ", trace.pieces_wanted) : "";
+  say(fmt::format("{}: {}{}{}", file_, part, counted(trace.piece_count, options_.piece_word), held));
 }
 
 void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
@@ -132,7 +134,7 @@ void Progress::handle(const seam::SourceTrace& trace, base::Instant now) {
     say(fmt::format("{}: {} ({})", name_of(trace.source), source.reason, fate));
   }
   // Who gave nothing is forgotten: a swarm may see any number of them.
-  if (is_ended && options_.is_swarm && source.bytes == 0) sources_.erase(trace.source);
+  if (is_ended && options_.is_swarm && source.taken.bytes == 0) sources_.erase(trace.source);
   redraw(now);
 }
 
@@ -162,12 +164,12 @@ void Progress::handle(const seam::PieceTrace& trace, base::Instant now) {
 }
 
 void Progress::handle(const seam::PayloadTrace& trace, base::Instant now) {
-  sources_[trace.source].bytes += trace.bytes;
+  sources_[trace.source].taken.bytes += trace.bytes;
   redraw(now);
 }
 
 void Progress::handle(const seam::UploadTrace& trace, base::Instant now) {
-  bytes_given_ += trace.bytes;
+  given_.bytes += trace.bytes;
   redraw(now);
 }
 
@@ -179,12 +181,11 @@ void Progress::handle(const seam::NoteTrace& trace, base::Instant) {
 void Progress::on_finish(const seam::Finish& finish, base::Instant) {
   erase_block();
   if (finish.result != seam::Finish::Result::done) return;
-  const std::string given = fmt::format("{} given", describe_bytes(static_cast<double>(bytes_given_)));
-  if (options_.is_sharing) return say(fmt::format("{}: {}", file_, given));
+  if (options_.is_sharing) return say(fmt::format("{}: {}", file_, describe_given()));
   std::uint64_t bytes = 0;
   std::size_t givers = 0;
   for (const auto& [endpoint, source] : sources_) {
-    bytes += source.bytes;
+    bytes += source.taken.bytes;
     if (source.pieces > 0 && ++givers <= kSourceLinesMax) say("  " + source_line(endpoint, source));
   }
   if (givers > kSourceLinesMax) say(fmt::format("  and {} more", givers - kSourceLinesMax));
@@ -193,7 +194,7 @@ void Progress::on_finish(const seam::Finish& finish, base::Instant) {
   const double seconds = std::max(base::to_seconds(last_verified_ - begun_), 1e-6);
   say(fmt::format("{}: {} in {:.2f} s ({}/s) from {} {}{}", file_, describe_bytes(static_cast<double>(bytes_verified_)),
                   seconds, describe_bytes(static_cast<double>(bytes_verified_) / seconds), givers,
-                  givers == 1 ? "peer" : "peers", bytes_given_ > 0 ? ", " + given : ""));
+                  givers == 1 ? "peer" : "peers", given_.bytes > 0 ? ", " + describe_given() : ""));
   if (bytes > bytes_verified_ && options_.is_verbose) {
     say(fmt::format("{} arrived twice or in vain", describe_bytes(static_cast<double>(bytes - bytes_verified_))));
   }
@@ -211,44 +212,53 @@ void Progress::erase_block() {
   block_lines_ = 0;
 }
 
-void Progress::update_rates(base::Instant now) {
-  const double seconds = std::max(base::to_seconds(now - last_draw_), 1e-3);
+void Progress::Flow::update(double seconds) {
+  const double rate = static_cast<double>(bytes - bytes_before) / seconds;
   // Half of what is shown is older than about a second, so that the figures can be read.
   const double weight = std::min(1.0, seconds * 0.7);
-  for (auto& [endpoint, source] : sources_) {
-    const double rate = static_cast<double>(source.bytes - source.bytes_before) / seconds;
-    source.rate_bytes_per_s = source.bytes_before == 0 ? rate : source.rate_bytes_per_s * (1 - weight) + rate * weight;
-    source.bytes_before = source.bytes;
-  }
+  rate_bytes_per_s = bytes_before == 0 ? rate : rate_bytes_per_s * (1 - weight) + rate * weight;
+  bytes_before = bytes;
+}
+
+void Progress::update_rates(base::Instant now) {
+  const double seconds = std::max(base::to_seconds(now - last_draw_), 1e-3);
+  for (auto& [endpoint, source] : sources_) source.taken.update(seconds);
+  given_.update(seconds);
+}
+
+std::string Progress::describe_given() const {
+  return fmt::format("{} given", describe_bytes(static_cast<double>(given_.bytes)));
 }
 
 double Progress::rate() const {
   double sum = 0;
   for (const auto& [endpoint, source] : sources_) {
-    if (source.status == seam::SourceStatus::ready) sum += source.rate_bytes_per_s;
+    if (source.status == seam::SourceStatus::ready) sum += source.taken.rate_bytes_per_s;
   }
   return sum;
 }
 
 std::string Progress::summary(base::Instant now) const {
+  const std::string given = fmt::format("{}, {}/s now", describe_given(), describe_bytes(given_.rate_bytes_per_s));
+  if (options_.is_sharing) return given;
   const std::uint32_t done = pieces_held_ + pieces_verified_;
-  const double share = piece_count_ == 0 ? 1.0 : static_cast<double>(done) / piece_count_;
+  const double share = pieces_wanted_ == 0 ? 1.0 : static_cast<double>(done) / pieces_wanted_;
   std::string text = fmt::format("{:3.0f} %  {} of {}  {}/s", share * 100, done,
-                                 counted(piece_count_, options_.piece_word), describe_bytes(rate()));
-  if (pieces_verified_ > 0 && done < piece_count_) {
+                                 counted(pieces_wanted_, options_.piece_word), describe_bytes(rate()));
+  if (pieces_verified_ > 0 && done < pieces_wanted_) {
     const double seconds_each = base::to_seconds(now - begun_) / pieces_verified_;
     // Of what stands still, nobody knows when it ends.
     const bool stands_still = base::to_seconds(now - last_verified_) > std::max(kStandstillSeconds, 3 * seconds_each);
-    if (!stands_still) text += ", " + describe_time_left(seconds_each * (piece_count_ - done)) + " left";
+    if (!stands_still) text += ", " + describe_time_left(seconds_each * (pieces_wanted_ - done)) + " left";
   }
-  if (bytes_given_ > 0) text += fmt::format("  {} given", describe_bytes(static_cast<double>(bytes_given_)));
+  if (given_.bytes > 0) text += ";  " + given;
   return text;
 }
 
 std::string Progress::source_line(const base::Endpoint& endpoint, const Source& source) const {
   std::string text = fmt::format("{:<21}  {:>5} {:<{}}  {:>10}", shorten(name_of(endpoint)), source.pieces,
                                  options_.piece_word + (source.pieces == 1 ? "" : "s"), options_.piece_word.size() + 1,
-                                 describe_bytes(static_cast<double>(source.bytes)));
+                                 describe_bytes(static_cast<double>(source.taken.bytes)));
   if (source.refused > 0) text += fmt::format(", {} it did not have", source.refused);
   return text;
 }
@@ -262,12 +272,12 @@ std::string Progress::name_of(const base::Endpoint& endpoint) const {
 std::vector<std::pair<base::Endpoint, const Progress::Source*>> Progress::shown_sources() const {
   std::vector<std::pair<base::Endpoint, const Source*>> shown;
   for (const auto& [endpoint, source] : sources_) {
-    if (options_.is_swarm && (source.status != seam::SourceStatus::ready || source.bytes == 0)) continue;
+    if (options_.is_swarm && (source.status != seam::SourceStatus::ready || source.taken.bytes == 0)) continue;
     shown.emplace_back(endpoint, &source);
   }
   if (options_.is_swarm) {
     std::ranges::sort(shown, {},
-                      [](const auto& each) { return std::pair(-each.second->rate_bytes_per_s, each.first); });
+                      [](const auto& each) { return std::pair(-each.second->taken.rate_bytes_per_s, each.first); });
   }
   return shown;
 }
@@ -278,7 +288,7 @@ void Progress::redraw(base::Instant now) {
   last_draw_ = now;
   if (!options_.is_terminal) {
     // Once everything is there a line now and then says nothing new.
-    const bool is_whole = pieces_held_ + pieces_verified_ >= piece_count_;
+    const bool is_whole = pieces_held_ + pieces_verified_ >= pieces_wanted_;
     if (!is_whole) print_text(options_.out, summary(now) + "\n");
     return;
   }
@@ -290,7 +300,7 @@ void Progress::redraw(base::Instant now) {
     if (lines > kSourceLinesMax) break;
     static constexpr std::array<std::string_view, 4> kStates{"connecting", "", "waiting to try again", "given up"};
     const std::string state = source.status == seam::SourceStatus::ready
-                                  ? describe_bytes(source.rate_bytes_per_s) + "/s"
+                                  ? describe_bytes(source.taken.rate_bytes_per_s) + "/s"
                                   : std::string(kStates.at(static_cast<std::size_t>(source.status)));
     block += fit(fmt::format("  {}  {}", source_line(endpoint, source), state), columns) + "\n";
     ++lines;

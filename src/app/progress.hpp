@@ -36,12 +36,19 @@ class Progress {
   void on_finish(const seam::Finish& finish, base::Instant now);
 
  private:
+  // Payload that went one way.
+  struct Flow {
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_before = 0;  // at the last redraw
+    double rate_bytes_per_s = 0.0;
+
+    void update(double seconds);
+  };
+
   struct Source {
     seam::SourceStatus status = seam::SourceStatus::connecting;
     std::string reason;
-    std::uint64_t bytes = 0;         // payload that arrived
-    std::uint64_t bytes_before = 0;  // at the last redraw
-    double rate_bytes_per_s = 0.0;
+    Flow taken;
     std::uint32_t pieces = 0;  // verified
     std::uint32_t refused = 0;
   };
@@ -63,6 +70,7 @@ class Progress {
   [[nodiscard]] std::string summary(base::Instant now) const;
   [[nodiscard]] std::string source_line(const base::Endpoint& endpoint, const Source& source) const;
   [[nodiscard]] std::string name_of(const base::Endpoint& endpoint) const;
+  [[nodiscard]] std::string describe_given() const;
   [[nodiscard]] double rate() const;
   [[nodiscard]] std::vector<std::pair<base::Endpoint, const Source*>> shown_sources() const;
 
@@ -71,10 +79,11 @@ class Progress {
   std::map<base::Endpoint, Source> sources_;
   std::string file_;
   std::uint32_t piece_count_ = 0;
+  std::uint32_t pieces_wanted_ = 0;  // of them
   std::uint32_t pieces_held_ = 0;
   std::uint32_t pieces_verified_ = 0;
   std::uint64_t bytes_verified_ = 0;
-  std::uint64_t bytes_given_ = 0;
+  Flow given_;
   base::Instant begun_{};
   base::Instant last_verified_{};
   base::Instant last_draw_{};

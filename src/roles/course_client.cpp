@@ -114,8 +114,11 @@ class CourseClient final : public seam::Machine {
   }
 
   void begin_download(std::vector<seam::HeldPiece> held, Instant now) {
-    tell(seam::ManifestTrace{plan_.manifest.name, plan_.manifest.piece_count(),
-                             static_cast<std::uint32_t>(held.size())});
+    const std::uint32_t count = plan_.manifest.piece_count();
+    tell(seam::ManifestTrace{.name = plan_.manifest.name,
+                             .piece_count = count,
+                             .pieces_wanted = count,
+                             .pieces_held = static_cast<std::uint32_t>(held.size())});
     download_.emplace(CourseDownload::Parts{options_, plan_, held, buffers_, ids_}, rng_.fork());
     phase_ = Phase::downloading;
     download_->start(now);

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "metainfo/paths.hpp"
 #include "metainfo/selection.hpp"
 #include "roles/course_client_report.hpp"
+#include "roles/name_files.hpp"
 #include "roles/swarm_host_machine.hpp"
 
 namespace shoal::roles {
@@ -28,16 +28,21 @@ void add_missing(std::vector<std::string>& urls, const std::vector<std::string>&
   }
 }
 
-std::string name_some_files(const metainfo::Layout& layout) {
-  constexpr std::size_t kNamedMax = 10;
-  std::string names;
-  std::size_t count = 0;
-  for (const metainfo::FileEntry& file : layout.files) {
-    if (file.is_padding || ++count > kNamedMax) continue;
-    names += (names.empty() ? "" : ", ") + metainfo::join_path(file.path);
+// No `wanted`: everything is.
+seam::ManifestTrace describe_manifest(const metainfo::Manifest& manifest, const base::Bitfield& held,
+                                      const base::Bitfield& wanted) {
+  seam::ManifestTrace trace{.name = manifest.name,
+                            .piece_count = manifest.piece_count(),
+                            .pieces_wanted = manifest.piece_count(),
+                            .pieces_held = held.count()};
+  if (wanted.size() == 0) return trace;
+  trace.pieces_wanted = wanted.count();
+  trace.pieces_held = 0;
+  for (std::uint32_t i = 0; i < wanted.size(); ++i) {
+    const base::PieceIndex piece(i);
+    if (wanted.test(piece) && held.test(piece)) ++trace.pieces_held;
   }
-  if (count > kNamedMax) names += " and " + std::to_string(count - kNamedMax) + " more";
-  return (count == 1 ? "there is " : "there are ") + names;
+  return trace;
 }
 
 std::vector<std::vector<std::string>> all_tiers(const SwarmHostOptions& options) {
@@ -116,7 +121,8 @@ void SwarmHost::open_store(Instant now) {
   if (selects_nothing()) {
     return stop({.result = Result::unfit,
                  .message = "no file of " + torrent().manifest.name + " is selected by --select; " +
-                            name_some_files(*torrent().manifest.layout),
+                            (torrent().manifest.layout->files.size() == 1 ? "there is " : "there are ") +
+                            name_files(*torrent().manifest.layout),
                  .missing = {},
                  .path = ""},
                 now);
@@ -148,7 +154,7 @@ void SwarmHost::begin_download(const std::vector<seam::HeldPiece>& held, Instant
     wanted = metainfo::pieces_of_files(*manifest.layout,
                                        metainfo::select_files(*manifest.layout, context_.options.selected));
   }
-  context_.tell(seam::ManifestTrace{manifest.name, manifest.piece_count(), bits.count()});
+  context_.tell(describe_manifest(manifest, bits, wanted));
   was_complete_at_start_ = bits.is_all();
   announced_pieces_ = bits.count();
   auto web_seeds = context_.options.web_seeds;
@@ -222,7 +228,9 @@ void SwarmHost::on_store_finished(std::string path, Instant now) {
   if (context_.options.gives_for) gives_until_ = now + *context_.options.gives_for;
   // Of what one shares oneself that is no news.
   context_.note(was_complete_at_start_ ? Level::debug : Level::info,
-                torrent().manifest.name + " is complete; giving it to others");
+                (context_.options.selected.empty()
+                     ? torrent().manifest.name + " is complete; giving it to others"
+                     : "the selected files of " + torrent().manifest.name + " are complete; giving them to others"));
   tell_extensions(now);
   lose_pointless(now);
 }
@@ -276,8 +284,11 @@ void SwarmHost::give_up(Instant now) {
     finish.missing = download_->missing();
     if (download_->has_mismatched()) finish.result = Result::mismatched;
     text = std::to_string(finish.missing.size()) + " of " + std::to_string(torrent().manifest.piece_count()) +
-           " pieces of " + torrent().manifest.name + " are missing (" + describe_ranges(finish.missing) +
-           "): nobody who gives them was found";
+           " pieces of " + torrent().manifest.name + " are missing (" + describe_ranges(finish.missing);
+    const metainfo::Layout& layout = *torrent().manifest.layout;
+    const std::string files = name_files_with(layout, finish.missing, context_.options.selected);
+    if (layout.is_folder && !files.empty()) text += ", of " + files;
+    text += "): nobody who gives them was found";
   } else {
     text = "nobody was found who can say what " + context_.options.info_hash.to_hex() + " is";
   }

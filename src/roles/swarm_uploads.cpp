@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "base/overloaded.hpp"
+#include "roles/name_files.hpp"
 
 namespace shoal::roles {
 
@@ -131,14 +132,20 @@ void SwarmUploads::reject(SwarmLink& link, const base::Sha1Hash& hash, Instant n
   if (manifest_ == nullptr || !link.is_peer()) return;
   for (auto range = link.peer->next_upload(); range && manifest_->hash_of(range->piece) == hash;
        range = link.peer->next_upload()) {
-    if (!std::exchange(has_noted_loss_, true)) {
-      context_.note(seam::NoteTrace::Level::warning,
-                    "piece " + std::to_string(range->piece.value) + " of " + manifest_->name +
-                        " cannot be read any more, or was changed; run `shoal verify` on it");
-    }
+    if (!std::exchange(has_noted_loss_, true)) note_loss(range->piece);
     link.peer->reject_upload(now);
     context_.links.touch(link);
   }
+}
+
+void SwarmUploads::note_loss(base::PieceIndex piece) {
+  const bool is_folder = manifest_->layout && manifest_->layout->is_folder;
+  const std::string of = is_folder ? " (of " + name_files_with(*manifest_->layout, {piece}) + ")" : "";
+  context_.note(
+      seam::NoteTrace::Level::warning,
+      "piece " + std::to_string(piece.value) + " of " + manifest_->name + of +
+          " and perhaps others were changed since, or cannot be read any more: nobody is given them; put back "
+          "what was there, or share anew what is there now");
 }
 
 void SwarmUploads::accept_course(const seam::Accepted& accepted, std::byte first, Instant now) {

@@ -66,6 +66,7 @@ class SwarmUploads {
   bool give_block(SwarmLink& link, const wire::BlockRange& range, base::Instant now);
   void on_looked_up(const seam::PieceLookedUp& event, base::Instant now);
   void reject(SwarmLink& link, const base::Sha1Hash& hash, base::Instant now);
+  void note_loss(base::PieceIndex piece);
   void take_questions(base::Instant now);
   void answer(const Question& question, const seam::ReadablePiecePtr& piece, base::Instant now);
   void serve_those_who_wait(base::Instant now);

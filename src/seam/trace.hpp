@@ -37,7 +37,8 @@ struct TrackerTrace {
 struct ManifestTrace {
   std::string name;
   std::uint32_t piece_count = 0;
-  std::uint32_t pieces_held = 0;  // were there before
+  std::uint32_t pieces_wanted = 0;  // all, or those of the selected files
+  std::uint32_t pieces_held = 0;    // of the wanted ones: were there before
 };
 
 enum class SourceStatus : std::uint8_t { connecting, ready, waiting_to_retry, gone };

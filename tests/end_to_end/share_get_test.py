@@ -30,8 +30,6 @@ NAMES = {  # contents of a folder whose names are not all simple
     "a'b\"c": b"quotes",
     "z" * 200: b"long",
 }
-
-
 NOBODY_HEARS = ("--discovery-port", "9001")
 
 
@@ -312,6 +310,7 @@ class Parts(VerbCase):
         patterns, paths = case
         process = self.got(*self.what, "--json", *select(*patterns))
         self.assert_there(*paths)
+        self.assertEqual(events(process, "manifest")[0]["wanted"], len(events(process, "piece")))
         self.assertLess(len(events(process, "piece")), self.sharer.shared["pieces"])
 
     def begin(self, *patterns):
@@ -334,7 +333,8 @@ class Parts(VerbCase):
     def test_more_can_be_selected_while_it_is_unfinished(self):
         self.begin("a.iso", "e.iso")
         again = self.got(*self.what, *select("a.iso", "docs/c.txt"), "--json")
-        self.assertGreater(events(again, "manifest")[0]["held"], 0)
+        manifest = events(again, "manifest")[0]
+        self.assertTrue(0 < manifest["held"] == manifest["wanted"] - len(events(again, "piece")), manifest)
         self.assert_there("a.iso", "docs/c.txt")
 
     @for_each(others=(["docs/c.txt"], ["a.iso", "docs/c.txt"]), everything=([], None))

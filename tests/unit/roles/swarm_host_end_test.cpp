@@ -129,6 +129,28 @@ TEST(SwarmHostEnd, EndsWhenNobodyHasTheLastPiece) {
   EXPECT_EQ(getter.finish()->missing, std::vector{base::PieceIndex(shared.count() - 1)});
 }
 
+TEST(SwarmHostEnd, NamesTheSelectedFilesThatLackSomething) {
+  SwarmWorld world;
+  const SharedTorrent shared({.total_bytes = 500'000,
+                              .piece_bytes = 16 * 1024,
+                              .files = {{.path = {"a.iso"}, .offset_bytes = 0, .size_bytes = 100'000},
+                                        {.path = {"b.iso"}, .offset_bytes = 100'000, .size_bytes = 300'000},
+                                        {.path = {"b.txt"}, .offset_bytes = 400'000, .size_bytes = 50'000},
+                                        {.path = {"empty.iso"}, .offset_bytes = 450'000, .size_bytes = 0},
+                                        {.path = {"z.iso"}, .offset_bytes = 450'000, .size_bytes = 50'000}}});
+  Host& partial = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  shared.give(partial, 0, 15);  // all of a.iso
+  boot(partial, options_for(partial, shared));
+  auto options = download_from(getter, shared, {partial.listening()});
+  options.selected = {"*.iso"};
+  options.no_source_timeout = 20s;
+  boot(getter, std::move(options));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 120s));
+  const std::string& message = getter.finish()->message;
+  EXPECT_NE(message.find(", of b.iso, z.iso): nobody"), std::string::npos) << message;
+}
+
 TEST(SwarmHostEnd, EndsWhenAWebSeedLacksWhatIsMissing) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 300'000});  // fewer pieces than a web seed may lack before it ends
