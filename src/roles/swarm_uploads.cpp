@@ -114,6 +114,7 @@ bool SwarmUploads::give_block(SwarmLink& link, const wire::BlockRange& range, In
 
 void SwarmUploads::on_looked_up(const seam::PieceLookedUp& event, Instant now) {
   const PieceLookups::Answered answered = lookups_.on_looked_up(event, now);
+  if (!event.piece) note_loss(answered.hash, now);
   for (const PieceLookups::Waiter& waiter : answered.waiters) {
     if (const auto* question = std::get_if<Question>(&waiter)) {
       answer(*question, event.piece, now);
@@ -132,20 +133,25 @@ void SwarmUploads::reject(SwarmLink& link, const base::Sha1Hash& hash, Instant n
   if (manifest_ == nullptr || !link.is_peer()) return;
   for (auto range = link.peer->next_upload(); range && manifest_->hash_of(range->piece) == hash;
        range = link.peer->next_upload()) {
-    if (!std::exchange(has_noted_loss_, true)) note_loss(range->piece);
     link.peer->reject_upload(now);
     context_.links.touch(link);
   }
 }
 
-void SwarmUploads::note_loss(base::PieceIndex piece) {
+// Whoever asked. What we never had is no loss: of any number of such questions one a second is looked into.
+void SwarmUploads::note_loss(const base::Sha1Hash& hash, Instant now) {
+  if (manifest_ == nullptr || has_noted_loss_ || now < next_loss_search_) return;
+  next_loss_search_ = now + std::chrono::seconds(1);
+  const auto found = std::ranges::find(manifest_->pieces, hash);
+  const base::PieceIndex piece(static_cast<std::uint32_t>(found - manifest_->pieces.begin()));
+  if (found == manifest_->pieces.end() || !verified_->test(piece)) return;
+  has_noted_loss_ = true;
   const bool is_folder = manifest_->layout && manifest_->layout->is_folder;
   const std::string of = is_folder ? " (of " + name_files_with(*manifest_->layout, {piece}) + ")" : "";
-  context_.note(
-      seam::NoteTrace::Level::warning,
-      "piece " + std::to_string(piece.value) + " of " + manifest_->name + of +
-          " and perhaps others were changed since, or cannot be read any more: nobody is given them; put back "
-          "what was there, or share anew what is there now");
+  context_.note(seam::NoteTrace::Level::warning,
+                "piece " + std::to_string(piece.value) + " of " + manifest_->name + of +
+                    " and perhaps others were changed since, or cannot be read any more: nobody is given them; end "
+                    "this and start it again: it takes what is there now, or says what is wrong");
 }
 
 void SwarmUploads::accept_course(const seam::Accepted& accepted, std::byte first, Instant now) {

@@ -66,7 +66,7 @@ class SwarmUploads {
   bool give_block(SwarmLink& link, const wire::BlockRange& range, base::Instant now);
   void on_looked_up(const seam::PieceLookedUp& event, base::Instant now);
   void reject(SwarmLink& link, const base::Sha1Hash& hash, base::Instant now);
-  void note_loss(base::PieceIndex piece);
+  void note_loss(const base::Sha1Hash& hash, base::Instant now);
   void take_questions(base::Instant now);
   void answer(const Question& question, const seam::ReadablePiecePtr& piece, base::Instant now);
   void serve_those_who_wait(base::Instant now);
@@ -84,6 +84,7 @@ class SwarmUploads {
   std::optional<base::Instant> last_review_;
   bool is_seeding_ = false;
   bool has_noted_loss_ = false;
+  base::Instant next_loss_search_{};
 };
 
 }  // namespace shoal::roles

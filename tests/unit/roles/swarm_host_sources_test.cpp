@@ -43,16 +43,38 @@ std::map<base::Endpoint, std::uint64_t> payload_by_source(const Host& host) {
   return bytes;
 }
 
+// A client that was told that the host has these chunks.
+void boot_course_client(Host& client, const std::vector<base::Sha1Hash>& hashes, base::Endpoint owner) {
+  course::FileInfo file{.filename = "data", .chunks = {}};
+  for (const base::Sha1Hash& hash : hashes) file.chunks.push_back({hash, {owner}});
+  client.boot(roles::make_course_client({.file_info = file, .tracker = {}, .interfaces = {}, .extra_peers = {}},
+                                        client.pool(), base::Rng(1)));
+}
+
+TEST(SwarmHostSources, TellsTheUserOfWhatACourseClientCannotBeGiven) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& first = world.add("10.0.0.2:6000");
+  Host& second = world.add("10.0.0.3:6000");
+  seed.hidden.insert(shared.torrent.manifest.pieces.at(3));
+  boot_seed(seed, shared);
+  boot_course_client(first, {base::Sha1Hash{}}, seed.listening());  // what the seed never had
+  ASSERT_TRUE(world.run_until([&] { return first.finish().has_value(); }, 30s));
+  EXPECT_FALSE(seed.has_noted("cannot be read any more"));
+  world.run_for(2s);  // such questions are not looked into faster
+  boot_course_client(second, {shared.torrent.manifest.pieces.at(3)}, seed.listening());
+  ASSERT_TRUE(world.run_until([&] { return second.finish().has_value(); }, 30s));
+  EXPECT_TRUE(seed.has_noted("piece 3 of data and perhaps others"));
+}
+
 TEST(SwarmHostSources, GivesToCourseClientsOnTheSamePort) {
   SwarmWorld world;
   const SharedTorrent shared;
   Host& seed = world.add("10.0.0.1:6000");
   Host& client = world.add("10.0.0.2:6000");
   boot_seed(seed, shared);
-  course::FileInfo file{.filename = "data", .chunks = {}};
-  for (const base::Sha1Hash& hash : shared.torrent.manifest.pieces) file.chunks.push_back({hash, {seed.listening()}});
-  client.boot(roles::make_course_client({.file_info = file, .tracker = {}, .interfaces = {}, .extra_peers = {}},
-                                        client.pool(), base::Rng(1)));
+  boot_course_client(client, shared.torrent.manifest.pieces, seed.listening());
   ASSERT_TRUE(world.run_until([&] { return client.finish().has_value(); }, 30s));
   EXPECT_EQ(client.finish()->result, Result::done);
   EXPECT_TRUE(shared.is_whole_at(client));
