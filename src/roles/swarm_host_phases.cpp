@@ -120,8 +120,7 @@ void SwarmHost::open_store(Instant now) {
   reopen_at_.reset();
   if (selects_nothing()) {
     return stop({.result = Result::unfit,
-                 .message = "no file of " + torrent().manifest.name + " is selected by --select; " +
-                            (torrent().manifest.layout->files.size() == 1 ? "there is " : "there are ") +
+                 .message = "no file of " + torrent().manifest.name + " is selected by --select; it holds " +
                             name_files(*torrent().manifest.layout),
                  .missing = {},
                  .path = ""},

@@ -185,11 +185,15 @@ StoreResult<void> TorrentStore::Impl::choose_files(const Manifest& manifest) {
   if (!options_.selected.empty() && std::ranges::find(wanted_, true) == wanted_.end()) {
     return unwritable(path_, "the share holds no file that was selected");
   }
-  const auto clashes = metainfo::find_clashes(layout.files, metainfo::Letters::either_case, 1);
+  std::vector<metainfo::FileEntry> files;  // what is not wanted is not made
+  for (std::size_t i = 0; i < wanted_.size(); ++i) {
+    if (wanted_[i]) files.push_back(layout.files[i]);
+  }
+  const auto clashes = metainfo::find_clashes(files, metainfo::Letters::either_case, 1);
   if (clashes.empty() || place_.folder->tells_case_apart()) return {};
   return unwritable(path_, metainfo::join_path(clashes.front().first->path) + " and " +
                                metainfo::join_path(clashes.front().second->path) +
-                               " are one name here; choose another file system, or fewer files");
+                               " are one name here; choose another file system, or one of them with --select");
 }
 
 void TorrentStore::Impl::adopt(OpenedTorrent& opened, std::shared_ptr<const Manifest> manifest,
