@@ -1,10 +1,12 @@
 """`shoal get` and `shoal share` that cannot do what they were asked end in time, with the right code, and say why."""
 
 import os
+import re
 import signal
 import socket
 import sys
 import unittest
+import urllib.parse
 
 from support import bencode
 from support.cases import expanded, for_each
@@ -110,7 +112,7 @@ class NothingFound(ErrorCase):
 
     def test_nothing_selected(self):
         sharer = self.sharer()
-        words = ["--select", "no file of disk.img", "there is disk.img"]
+        words = ["--select", "no file of disk.img", "it holds disk.img"]
         self.assert_refused(USAGE, sharer.shared["magnet"], "--no-local", "--select", "*.zip", words=words)
 
 
@@ -270,6 +272,13 @@ class Places(ErrorCase):
         super().setUp()
         self.running = self.sharer()
         self.what = (self.running.shared["magnet"], "--no-local")
+
+    @for_each(another="other.img", outside="../outside.img", absolute="/outside.img", hidden=".bashrc")
+    def test_a_links_name_is_not_believed(self, name):
+        link = re.sub("&dn=[^&]*", "&dn=" + urllib.parse.quote(name, safe=""), self.what[0])
+        self.assertIn("&dn=", link)
+        self.got(link, "--no-local")
+        self.assertEqual(os.listdir(self.there), ["disk.img"])
 
     def got_in_the_end(self):
         self.got(*self.what)

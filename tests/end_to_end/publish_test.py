@@ -152,11 +152,12 @@ class Standing(TrackerCase):
         slow.wait()
         wait_until(lambda: self.shares(tracker)["disk.img"]["leechers"] == 0, "nobody is getting it")
 
-    def test_what_nobody_gives_any_more_is_not_listed(self):
+    @for_each(ctrl_c=signal.SIGINT, terminal_closed=signal.SIGHUP)
+    def test_what_nobody_gives_any_more_is_not_listed(self, number):
         tracker = self.tracker()
         first = self.share(self.disk)
         wait_until(lambda: self.shares(tracker)["disk.img"]["seeds"] == 1, "the sharer has announced itself")
-        self.end(first, signal.SIGINT)
+        self.end(first, number)
         self.assertEqual(self.shares(tracker), {})
         self.share(self.write("other.img", b"other"))
         self.got()

@@ -331,6 +331,36 @@ TEST(Runner, TakesATerminationSignalAsARequestToStop) {
   EXPECT_EQ(runner.run(machine).message, "stopped");
 }
 
+// Is told again, while it ends, that its terminal was closed.
+class HungUpMachine final : public seam::Machine {
+ public:
+  void start(base::Instant) override { std::raise(SIGHUP); }
+  void on_event(seam::Event&& event, base::Instant now) override {
+    if (std::holds_alternative<seam::StopRequested>(event)) {
+      std::raise(SIGHUP);
+      deadline_ = now + std::chrono::milliseconds(50);
+    } else if (std::holds_alternative<seam::DeadlineReached>(event) && std::exchange(deadline_, {})) {
+      actions_.emplace_back(
+          seam::Finish{.result = seam::Finish::Result::done, .message = "", .missing = {}, .path = {}});
+    }
+  }
+  [[nodiscard]] seam::ReadTargets next_read(seam::ConnId) override { return {}; }
+  [[nodiscard]] std::optional<base::Instant> next_deadline() const override { return deadline_; }
+  [[nodiscard]] seam::Actions take_actions() override { return std::exchange(actions_, {}); }
+
+ private:
+  std::optional<base::Instant> deadline_;
+  seam::Actions actions_;
+};
+
+TEST(Runner, EndsInOrderHoweverOftenItsTerminalIsClosed) {
+  std::signal(SIGHUP, SIG_DFL);  // also where the tests run under nohup
+  Runner runner({.stops_on_signals = true});
+  HungUpMachine machine;
+  EXPECT_EQ(runner.run(machine).result, seam::Finish::Result::done);
+  std::signal(SIGHUP, SIG_DFL);
+}
+
 std::size_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   std::size_t total = 0;
