@@ -185,15 +185,12 @@ StoreResult<void> TorrentStore::Impl::choose_files(const Manifest& manifest) {
   if (!options_.selected.empty() && std::ranges::find(wanted_, true) == wanted_.end()) {
     return unwritable(path_, "the share holds no file that was selected");
   }
-  std::vector<metainfo::FileEntry> files;  // what is not wanted is not made
-  for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (wanted_[i]) files.push_back(layout.files[i]);
-  }
-  const auto clashes = metainfo::find_clashes(files, metainfo::Letters::either_case, 1);
+  // Also of what is not wanted now: another selection may leave any of them here, and all have to be told apart.
+  const auto clashes = metainfo::find_clashes(layout.files, metainfo::Letters::either_case, 1);
   if (clashes.empty() || place_.folder->tells_case_apart()) return {};
   return unwritable(path_, metainfo::join_path(clashes.front().first->path) + " and " +
                                metainfo::join_path(clashes.front().second->path) +
-                               " are one name here; choose another file system, or one of them with --select");
+                               " are one name here; choose a folder on another file system");
 }
 
 void TorrentStore::Impl::adopt(OpenedTorrent& opened, std::shared_ptr<const Manifest> manifest,
