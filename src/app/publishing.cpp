@@ -77,6 +77,7 @@ void ShareKeeper::keep() {
     const seam::Finish gone = run(watch);
     if (gone.result == seam::Finish::Result::interrupted) return;
     was_gone = true;
+    const base::Endpoint before = *publication_.tracker;
     auto again = publish(options_.publish, run_search);
     if (!again || !again->tracker) {
       // The old one is watched on: it may come back.
@@ -85,9 +86,11 @@ void ShareKeeper::keep() {
     }
     wait = kWaitFirst;
     publication_ = std::move(*again);
-    tell(fmt::format("{}; {}", gone.message,
-                     publication_.own ? "this host is the tracker now"
-                                      : "it is listed at " + publication_.tracker->to_string() + " now"));
+    const std::string where = publication_.own ? "this host is the tracker now"
+                              : *publication_.tracker == before
+                                  ? "it is listed there again"
+                                  : "it is listed at " + publication_.tracker->to_string() + " now";
+    tell(fmt::format("{}; {}", gone.message, where));
   }
 }
 

@@ -216,7 +216,7 @@ SysResult<TorrentFiles::Handle> TorrentFiles::open_anew(std::uint32_t file) {
   return std::unexpected(error_number);
 }
 
-SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file) {
+SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file, Changes changes) {
   const std::shared_ptr<const Stamps> stamps = frozen();
   const bool is_frozen = stamps != nullptr && file < stamps->size() && (*stamps)[file];
   Handle handle = cached(file);
@@ -231,7 +231,7 @@ SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file) {
     if (!opened) return opened;
     handle = *std::move(opened);
   }
-  if (!is_frozen) return handle;
+  if (!is_frozen || changes == Changes::accepted) return handle;
   const auto version = version_of(handle->get());
   if (!version) return std::unexpected(version.error());
   if ((*stamps)[file] != stamp_of(*version)) return std::unexpected(ESTALE);
@@ -308,6 +308,17 @@ SysResult<FileStamp> TorrentFiles::look_at(std::uint32_t file) {
   return stamp_of(*version);
 }
 
+std::optional<std::vector<FileStamp>> TorrentFiles::look_at_all(ByteRange range) {
+  std::vector<FileStamp> stamps;
+  for (const Stretch& stretch : stretches(range)) {
+    if (stretch.is_padding || stretch.file == side_number()) continue;
+    const auto stamp = look_at(stretch.file);
+    if (!stamp) return std::nullopt;
+    stamps.push_back(*stamp);
+  }
+  return stamps;
+}
+
 void TorrentFiles::freeze() {
   auto stamps = std::make_shared<Stamps>(file_count());
   for (std::uint32_t file = 0; file < file_count(); ++file) {
@@ -369,31 +380,31 @@ StoreResult<void> TorrentFiles::compare(const Stretch& stretch, base::ByteView b
   return {};
 }
 
-std::size_t TorrentFiles::read_stretch(const Stretch& stretch, std::span<std::byte> target) {
+std::size_t TorrentFiles::read_stretch(const Stretch& stretch, std::span<std::byte> target, Changes changes) {
   if (stretch.is_padding) {
     std::ranges::fill(target, std::byte{0});
     return target.size();
   }
-  const auto file = open(stretch.file);
+  const auto file = open(stretch.file, changes);
   return file ? read_at((*file)->get(), target, stretch.offset) : 0;
 }
 
-std::size_t TorrentFiles::read(std::uint64_t offset, std::span<std::byte> target) {
+std::size_t TorrentFiles::read(std::uint64_t offset, std::span<std::byte> target, Changes changes) {
   for (const Stretch& stretch : stretches({offset, target.size()})) {
-    const std::size_t count = read_stretch(stretch, target.subspan(stretch.from, stretch.size_bytes));
+    const std::size_t count = read_stretch(stretch, target.subspan(stretch.from, stretch.size_bytes), changes);
     if (count < stretch.size_bytes) return stretch.from + count;
   }
   return target.size();
 }
 
-std::optional<base::Sha1Hash> TorrentFiles::hash(ByteRange range) {
+std::optional<base::Sha1Hash> TorrentFiles::hash(ByteRange range, Changes changes) {
   const std::size_t buffer_bytes = std::min<std::uint64_t>(std::max<std::uint64_t>(range.size_bytes, 1), kReadBytes);
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes);
   base::Sha1Hasher hasher;
   for (std::uint64_t done = 0; done < range.size_bytes;) {
     const std::size_t count = std::min<std::uint64_t>(buffer_bytes, range.size_bytes - done);
     const std::span<std::byte> bytes(buffer.get(), count);
-    if (read(range.offset + done, bytes) != count) return std::nullopt;
+    if (read(range.offset + done, bytes, changes) != count) return std::nullopt;
     hasher.update(bytes);
     done += count;
   }

@@ -68,6 +68,9 @@ struct TorrentFilesOptions {
   bool is_nameless = false;                            // the part of a single file: it goes with this object
 };
 
+// Of a finished file since freeze().
+enum class Changes : std::uint8_t { refused, accepted };
+
 class TorrentFiles {
  public:
   // Bytes that lie in one place. `file`: an index of the layout, or side_number().
@@ -98,16 +101,18 @@ class TorrentFiles {
   // folders where none were. A file that somebody else has cut or removed since it was written to is an error, from
   // then on.
   [[nodiscard]] StoreResult<void> write(std::uint64_t offset, base::ByteView bytes);
-  // How many bytes could be read: fewer when something is missing, cut short, or changed since freeze().
-  [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<std::byte> target);
-  [[nodiscard]] std::optional<base::Sha1Hash> hash(ByteRange range);
+  // How many bytes could be read: fewer when something is missing, cut short, or changed where that is refused.
+  [[nodiscard]] std::size_t read(std::uint64_t offset, std::span<std::byte> target, Changes changes = Changes::refused);
+  [[nodiscard]] std::optional<base::Sha1Hash> hash(ByteRange range, Changes changes = Changes::refused);
   // The bytes at `from` of a file of the caller's, or of this share, to `to`.
   [[nodiscard]] StoreResult<void> copy_in(int source, std::uint64_t from, ByteRange to);
   [[nodiscard]] StoreResult<void> copy_within(std::uint64_t from, ByteRange to);
 
-  [[nodiscard]] SysResult<Handle> open(std::uint32_t file);
+  [[nodiscard]] SysResult<Handle> open(std::uint32_t file, Changes changes = Changes::refused);
   [[nodiscard]] StoreResult<Handle> create(std::uint32_t file);  // or open, when it is there by our hand
   [[nodiscard]] SysResult<FileStamp> look_at(std::uint32_t file);
+  // Of each file of the range, in order; nothing when one is not there.
+  [[nodiscard]] std::optional<std::vector<FileStamp>> look_at_all(ByteRange range);
   // A symbolic link to its target, and the executable bit. What bears a link's name in the part is removed first; what
   // bears it among finished files stays.
   [[nodiscard]] StoreResult<void> make_link(std::uint32_t file);
@@ -128,7 +133,7 @@ class TorrentFiles {
   [[nodiscard]] StoreResult<void> move_all_to_whole();
   // The same for one file of a folder.
   [[nodiscard]] StoreResult<void> move_to_whole(std::uint32_t file);
-  // From now on a finished file that is not as it is now cannot be read.
+  // From now on a finished file that is not as it is now cannot be read, but where changes are accepted.
   void freeze();
 
  private:
@@ -159,7 +164,8 @@ class TorrentFiles {
   void reach(std::uint32_t file, std::uint64_t end);
   [[nodiscard]] SysResult<Handle> open_anew(std::uint32_t file);
   void remove_empty_folders(std::span<const std::string> path);
-  [[nodiscard]] std::size_t read_stretch(const Stretch& stretch, std::span<std::byte> target);
+  [[nodiscard]] std::size_t read_stretch(const Stretch& stretch, std::span<std::byte> target,
+                                         Changes changes = Changes::refused);
   [[nodiscard]] StoreResult<void> write_stretch(const Stretch& stretch, base::ByteView bytes);
   [[nodiscard]] StoreResult<void> copy_stretch(int source, std::uint64_t from, const Stretch& to);
   [[nodiscard]] StoreResult<Handle> open_to_write(std::uint32_t file);

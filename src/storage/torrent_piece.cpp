@@ -28,33 +28,36 @@ class PieceInOneFile final : public seam::ReadablePiece {
 
 class PieceAcrossFiles final : public seam::ReadablePiece {
  public:
-  PieceAcrossFiles(std::shared_ptr<TorrentFiles> files, ByteRange range) : files_(std::move(files)), range_(range) {}
+  PieceAcrossFiles(std::shared_ptr<TorrentFiles> files, ByteRange range, Changes changes)
+      : files_(std::move(files)), range_(range), changes_(changes) {}
 
   [[nodiscard]] std::uint64_t size_bytes() const override { return range_.size_bytes; }
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
     if (offset >= range_.size_bytes) return 0;
     const std::size_t count = std::min<std::uint64_t>(target.size(), range_.size_bytes - offset);
-    return files_->read(range_.offset + offset, target.first(count));
+    return files_->read(range_.offset + offset, target.first(count), changes_);
   }
 
  private:
   std::shared_ptr<TorrentFiles> files_;
   ByteRange range_;  // in the share
+  Changes changes_;
 };
 
 }  // namespace
 
-seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range) {
+seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range,
+                                          Changes changes) {
   const std::vector<TorrentFiles::Stretch> stretches = files->stretches(range);
   TorrentFiles::Handle last;
   for (const TorrentFiles::Stretch& stretch : stretches) {
     if (stretch.is_padding) continue;
-    auto opened = files->open(stretch.file);
+    auto opened = files->open(stretch.file, changes);
     if (!opened) return nullptr;
     last = *std::move(opened);
   }
   const bool holds_its_file = stretches.size() == 1 && last != nullptr && !is_of_the_kept(last->get());
-  if (!holds_its_file) return std::make_shared<const PieceAcrossFiles>(files, range);
+  if (!holds_its_file) return std::make_shared<const PieceAcrossFiles>(files, range, changes);
   return std::make_shared<const PieceInOneFile>(std::move(last), ByteRange{stretches.front().offset, range.size_bytes});
 }
 

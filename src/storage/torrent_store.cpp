@@ -334,8 +334,7 @@ StoreResult<std::vector<TorrentJournal::Note>> TorrentStore::Impl::sync_files(co
   return notes;
 }
 
-std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up(const base::Sha1Hash& hash,
-                                                                  std::size_t stretches_max) {
+std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up(const base::Sha1Hash& hash, Look look) {
   std::shared_ptr<TorrentFiles> files;
   std::optional<PieceIndex> piece;
   {
@@ -351,8 +350,34 @@ std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up(const base::Sh
   }
   if (!piece) return nullptr;
   const ByteRange range = files->range_of(*piece);
-  if (files->stretches(range).size() > stretches_max) return std::nullopt;
-  return make_torrent_piece(files, range);
+  if (look == Look::quick && files->stretches(range).size() > kQuickStretchesMax) return std::nullopt;
+  if (auto as_it_was = make_torrent_piece(files, range)) return as_it_was;
+  return look_up_touched(files, *piece, hash, look);
+}
+
+// Who touches a file may leave all of it as it was, or all but a few pieces.
+std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up_touched(const std::shared_ptr<TorrentFiles>& files,
+                                                                          PieceIndex piece, const base::Sha1Hash& hash,
+                                                                          Look look) {
+  const ByteRange range = files->range_of(piece);
+  const auto stamps = files->look_at_all(range);
+  if (!stamps) return nullptr;
+  std::optional<bool> is_right = judged(piece, *stamps);
+  if (!is_right) {
+    if (look == Look::quick) return std::nullopt;
+    is_right = files->hash(range, Changes::accepted) == hash;
+    if (files->look_at_all(range) != stamps) return nullptr;  // it is being written to
+    const std::lock_guard guard(mutex_);
+    judged_[piece] = {.stamps = *stamps, .is_right = *is_right};
+  }
+  return *is_right ? make_torrent_piece(files, range, Changes::accepted) : nullptr;
+}
+
+std::optional<bool> TorrentStore::Impl::judged(PieceIndex piece, const std::vector<FileStamp>& stamps) const {
+  const std::lock_guard guard(mutex_);
+  const auto found = judged_.find(piece);
+  if (found == judged_.end() || found->second.stamps != stamps) return std::nullopt;
+  return found->second.is_right;
 }
 
 // --- the outside ---
@@ -382,10 +407,10 @@ StoreResult<std::string> TorrentStore::finish() {
   return impl_->finish();
 }
 std::optional<seam::ReadablePiecePtr> TorrentStore::look_up_verified(const base::Sha1Hash& hash) {
-  return impl_->look_up(hash, kQuickStretchesMax);
+  return impl_->look_up(hash, Impl::Look::quick);
 }
 seam::ReadablePiecePtr TorrentStore::look_up(const base::Sha1Hash& hash) {
-  return impl_->look_up(hash, SIZE_MAX).value_or(nullptr);
+  return impl_->look_up(hash, Impl::Look::thorough).value_or(nullptr);
 }
 
 }  // namespace shoal::storage

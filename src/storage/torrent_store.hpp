@@ -55,8 +55,8 @@ class TorrentStore final : public PieceStore, public PieceLibrary {
 
   static std::unique_ptr<TorrentStore> download(TorrentStoreOptions options);
   // `root`: the file, or the folder that holds the files. All pieces are taken as verified while sizes and times stay
-  // as they are now; a file that changed gives nothing any more. `hashed`: of each file as its pieces were hashed; one
-  // that is another now is an error. Without it the pieces are to be hashed from now on.
+  // as they are now; of a file that changed each piece is hashed before it is given. `hashed`: of each file as its
+  // pieces were hashed; one that is another now is an error. Without it the pieces are to be hashed from now on.
   static StoreResult<std::unique_ptr<TorrentStore>> serve(const metainfo::Manifest& manifest,
                                                           const std::filesystem::path& root,
                                                           std::span<const FileVersion> hashed = {});

@@ -39,7 +39,9 @@ class TorrentStore::Impl {
   StoreResult<bool> complete(seam::WriteId write);
   void abandon(seam::WriteId write);
   StoreResult<std::string> finish();
-  std::optional<seam::ReadablePiecePtr> look_up(const base::Sha1Hash& hash, std::size_t stretches_max);
+  // Nothing: it takes more than a quick look.
+  enum class Look : std::uint8_t { quick, thorough };
+  std::optional<seam::ReadablePiecePtr> look_up(const base::Sha1Hash& hash, Look look);
 
  private:
   struct Write {
@@ -59,6 +61,12 @@ class TorrentStore::Impl {
   };
   using WritePtr = std::shared_ptr<Write>;
 
+  // What a piece of files that somebody touched turned out to be, as long as they stay as they were then.
+  struct Judged {
+    std::vector<FileStamp> stamps;
+    bool is_right = false;
+  };
+
   // --- open and finish (torrent_store_ends.cpp) ---
   StoreResult<std::vector<seam::HeldPiece>> open_nameless(std::shared_ptr<const metainfo::Manifest> manifest);
   StoreResult<void> prepare_place(const metainfo::Manifest& manifest);
@@ -70,6 +78,11 @@ class TorrentStore::Impl {
   StoreResult<void> finish_part(const std::vector<bool>& rest);
   StoreResult<void> sync_and_check();
   StoreResult<void> keep_or_remove_journal(const std::vector<bool>& rest);
+
+  // --- giving ---
+  std::optional<seam::ReadablePiecePtr> look_up_touched(const std::shared_ptr<TorrentFiles>& files,
+                                                        base::PieceIndex piece, const base::Sha1Hash& hash, Look look);
+  [[nodiscard]] std::optional<bool> judged(base::PieceIndex piece, const std::vector<FileStamp>& stamps) const;
 
   // --- writing ---
   [[nodiscard]] WritePtr find(seam::WriteId write);
@@ -104,6 +117,7 @@ class TorrentStore::Impl {
   std::shared_ptr<TorrentFiles> files_;
   std::vector<base::PieceIndex> by_hash_;
   base::Bitfield verified_;
+  std::unordered_map<base::PieceIndex, Judged> judged_;
   std::unordered_map<seam::WriteId, WritePtr> writes_;
   std::unordered_map<base::PieceIndex, WritePtr> owners_;  // who writes at this place
   std::optional<TorrentJournal> journal_;

@@ -257,13 +257,18 @@ class WrongData(ErrorCase):
         words = ["6 of 7", f"shoal verify {torrent} '{data}' says"]
         self.assert_refused(WRONG_HASH, torrent, "--data", data, words=words, verb="share")
 
-    def test_a_file_that_changes_is_not_given_any_more(self):
-        sharer = self.sharer()
+    def test_of_a_file_that_changes_what_is_right_is_given_still(self):
+        sharer = self.sharer(content=some_bytes(MIB))
         with open(self.here / "disk.img", "r+b") as file:
             file.write(b"changed")
         process = self.get(sharer.shared["magnet"], "--no-local", "--patience", "1")
         self.assert_exit(process, INCOMPLETE)
+        self.assertIn(f"1 of {sharer.shared['pieces']} pieces of disk.img are missing (0)", process.stderr)
         self.assertFalse((self.there / "disk.img").exists())
+        wait_event(sharer, "note", level="warning")
+        with open(self.here / "disk.img", "r+b") as file:
+            file.write(some_bytes(MIB)[:7])
+        self.got(sharer.shared["magnet"], "--no-local")
 
 
 @expanded

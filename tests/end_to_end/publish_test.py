@@ -247,6 +247,8 @@ class WhenTheTrackerGoes(TrackerCase):
         tracker.wait()
         tracker = self.tracker("--state", self.root / "nothing")
         wait_until(lambda: self.listed() == {"disk.img": 1}, "it is listed again", TAKES_PLACE_S)
+        text = "tracker 127.0.0.1:8000 does not list the share any more; it is listed there again"
+        wait_event(second, "note", text=text)
         self.end(second, signal.SIGINT)
         self.assertEqual(self.listed(), {})
 

@@ -343,12 +343,45 @@ TEST_F(TorrentStoreTest, StopsGivingAFileThatWasChangedRemovedOrReplaced) {
   std::filesystem::remove(in("elsewhere"));
   EXPECT_EQ(store.look_up(share.manifest.pieces[4]), nullptr);
   ASSERT_NE(store.look_up(share.manifest.pieces[1]), nullptr);
-  const auto across = store.look_up(share.manifest.pieces[0]);
   std::filesystem::resize_file(in("data/a.bin"), 1500);
   EXPECT_EQ(store.look_up(share.manifest.pieces[1]), nullptr);
-  EXPECT_EQ(store.look_up_verified(share.manifest.pieces[0]), seam::ReadablePiecePtr{});
+  EXPECT_EQ(store.look_up_verified(share.manifest.pieces[1]), seam::ReadablePiecePtr{}) << "known to be wrong by now";
+  EXPECT_EQ(store.look_up(share.manifest.pieces[2]), nullptr) << "which spans files";
   std::filesystem::remove(in("data/z.txt"));
   EXPECT_EQ(store.look_up(share.manifest.pieces[6]), nullptr);
+}
+
+TEST_F(TorrentStoreTest, GoesOnGivingWhatIsStillRightOfAFileThatWasTouched) {
+  const TorrentShare share = TorrentShare::mixed();
+  share.write_to(in("data"));
+  const auto made = TorrentStore::serve(share.manifest, in("data"));
+  ASSERT_TRUE(made);
+  TorrentStore& store = **made;
+  const std::filesystem::path file = in("data/a.bin");
+  const auto change = [&](std::filesystem::file_time_type::duration later, base::ByteView content) {
+    const auto before = std::filesystem::last_write_time(file);
+    write_file(file, content);
+    std::filesystem::last_write_time(file, before + later);
+  };
+  const base::Bytes content = read_file(file).value();
+  const auto gives = [&](std::uint32_t piece) {
+    const auto found = store.look_up(share.manifest.pieces[piece]);
+    const auto quick = store.look_up_verified(share.manifest.pieces[piece]);
+    EXPECT_TRUE(quick && (*quick == nullptr) == (found == nullptr)) << "it is known now";
+    return found != nullptr && std::ranges::equal(read_all(*found), share.piece(piece));
+  };
+  change(std::chrono::seconds(1), content);
+  EXPECT_FALSE(store.look_up_verified(share.manifest.pieces[1]).has_value()) << "that takes hashing";
+  for (const std::uint32_t piece : {0, 1, 2}) EXPECT_TRUE(gives(piece)) << piece;
+
+  base::Bytes other = content;
+  other[1500] ^= std::byte{1};  // piece 1
+  change(std::chrono::seconds(2), other);
+  EXPECT_FALSE(gives(1));
+  for (const std::uint32_t piece : {0, 2, 4}) EXPECT_TRUE(gives(piece)) << piece;
+
+  change(std::chrono::seconds(3), content);
+  EXPECT_TRUE(gives(1)) << "it was put back";
 }
 
 TEST_F(TorrentStoreTest, KeepsFewFilesOpenHoweverManyThereAre) {
