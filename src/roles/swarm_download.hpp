@@ -133,6 +133,7 @@ class SwarmDownload {
   std::uint64_t wanted_bytes_ = 0;
   swarm::Picker picker_;
   SwarmWrites writes_;
+  std::vector<SwarmWrites::Ended> given_up_;  // when the store failed
   std::vector<Web> web_;
   std::vector<base::PieceIndex> verified_;          // not taken yet
   std::vector<Liar> liars_;                         // not taken yet

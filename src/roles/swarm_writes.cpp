@@ -54,11 +54,11 @@ std::optional<SwarmWrites::Ended> SwarmWrites::take_ended(seam::WriteId write) {
   return node.mapped().about;
 }
 
-std::vector<base::PieceIndex> SwarmWrites::give_up() {
-  std::vector<base::PieceIndex> pieces;
-  for (const auto& [piece, id] : std::exchange(write_of_, {})) pieces.push_back(piece);
-  writes_.clear();
-  std::ranges::sort(pieces);
+std::vector<SwarmWrites::Ended> SwarmWrites::give_up() {
+  std::vector<Ended> pieces;
+  for (const auto& [id, write] : std::exchange(writes_, {})) pieces.push_back(write.about);
+  write_of_.clear();
+  std::ranges::sort(pieces, {}, &Ended::piece);
   return pieces;
 }
 

@@ -38,8 +38,8 @@ class SwarmWrites {
   void on_block_stored(seam::BlockStored& event, seam::Actions& actions);
   // The piece whose verification ended; nothing when it was given up before.
   [[nodiscard]] std::optional<Ended> take_ended(seam::WriteId write);
-  // The store takes nothing more: gives the pieces under way.
-  [[nodiscard]] std::vector<base::PieceIndex> give_up();
+  // The store takes nothing more: gives the pieces under way, sorted. Some of them may turn out to be there.
+  [[nodiscard]] std::vector<Ended> give_up();
   // What is stored of the piece is of no use: it will begin anew.
   void abandon(base::PieceIndex piece, seam::Actions& actions);
   // Nothing half-written is to stay.

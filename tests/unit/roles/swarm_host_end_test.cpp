@@ -276,6 +276,25 @@ TEST(SwarmHostEnd, WaitsForRoomOnAFullDiskAndSaysSoOnce) {
   EXPECT_TRUE(getter.has_noted("there is room"));
 }
 
+TEST(SwarmHostEnd, TellsOfEachPieceAlsoWhenTheDiskWasFullBehindIt) {
+  SwarmWorld world;
+  const SharedTorrent shared;
+  Host& seed = world.add("10.0.0.1:6000");
+  Host& getter = world.add("10.0.0.2:6000");
+  boot_seed(seed, shared);
+  getter.fails_behind = {shared.torrent.manifest.pieces.at(2)};
+  boot(getter, download_from(getter, shared, {seed.listening()}));
+  ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
+  EXPECT_TRUE(shared.is_whole_at(getter));
+  std::set<base::PieceIndex> told;
+  for (const auto& trace : getter.traces<seam::PieceTrace>()) {
+    if (trace.what != seam::PieceTrace::What::verified) continue;
+    EXPECT_TRUE(told.insert(trace.piece).second) << trace.piece.value;
+    EXPECT_EQ(trace.source, seed.listening());
+  }
+  EXPECT_EQ(told.size(), shared.count());
+}
+
 TEST(SwarmHostEnd, KeepsToItsLimitOfTaking) {
   SwarmWorld world;
   const SharedTorrent shared({.total_bytes = 2'000'000});

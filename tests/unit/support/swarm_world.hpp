@@ -71,6 +71,7 @@ class SwarmWorld {
     base::Duration opening_time{};                        // of its store
     std::function<base::Bytes(base::Bytes)> bends_piece;  // what it gives for a piece it has
     std::optional<std::uint64_t> disk_room_bytes;         // of what is stored from now on
+    std::set<base::Sha1Hash> fails_behind;                // stores them, and is full before it says so
     std::set<base::Sha1Hash> hidden;                      // has them, but cannot find them when asked
     bool swallows_pieces = false;                         // what it gives never leaves it
     std::size_t open_datagrams = 0;
@@ -275,7 +276,10 @@ class SwarmWorld {
       later([this, write = complete.write, done = std::move(node.mapped())] {
         if (base::sha1(done.bytes) != done.hash) return feed(seam::PieceMismatched{write});
         disk_[done.hash] = done.bytes;
-        feed(seam::PieceVerified{write});
+        if (is_store_broken_) return;
+        if (fails_behind.erase(done.hash) == 0) return feed(seam::PieceVerified{write});
+        is_store_broken_ = true;
+        feed(seam::StoreFailed{{seam::StoreErrorKind::disk_full, "no space left on device"}});
       });
     }
     void on(seam::AbandonPiece& abandon) { writes_.erase(abandon.write); }
