@@ -344,8 +344,10 @@ void SwarmDownload::convict(SourceId source, PieceIndex piece) {
 void SwarmDownload::on_store_failed() {
   is_paused_ = true;
   web_tokens_at_.reset();  // nobody is asked now
-  given_up_ = writes_.give_up();
-  for (const SwarmWrites::Ended& ended : given_up_) picker_.on_lost(ended.piece);
+  for (SwarmWrites::Ended& ended : writes_.give_up()) {
+    picker_.on_lost(ended.piece);
+    given_up_.push_back(std::move(ended));
+  }
 }
 
 void SwarmDownload::on_store_opened(const std::vector<seam::HeldPiece>& held, Instant now) {
@@ -355,8 +357,8 @@ void SwarmDownload::on_store_opened(const std::vector<seam::HeldPiece>& held, In
     picker_.on_verified(piece.piece);
     verified_.push_back(piece.piece);
     // The store failed before it could say so.
-    const auto ended = std::ranges::lower_bound(given_up_, piece.piece, {}, &SwarmWrites::Ended::piece);
-    if (ended == given_up_.end() || ended->piece != piece.piece) continue;
+    const auto ended = std::ranges::find(given_up_, piece.piece, &SwarmWrites::Ended::piece);
+    if (ended == given_up_.end()) continue;
     tell_piece(What::verified, ended->piece, ended->from, ended->piece_bytes);
   }
   given_up_.clear();

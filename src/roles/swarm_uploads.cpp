@@ -150,7 +150,8 @@ void SwarmUploads::note_loss(const base::Sha1Hash& hash, Instant now) {
   const std::string of = is_folder ? " (of " + name_files_with(*manifest_->layout, {piece}) + ")" : "";
   context_.note(seam::NoteTrace::Level::warning,
                 "piece " + std::to_string(piece.value) + " of " + manifest_->name + of +
-                    " and perhaps others were changed since, or cannot be read any more: nobody is given them; end "
+                    " and perhaps others were changed since, or cannot be read any more: nobody is given them as long "
+                    "as that is so; end "
                     "this and start it again: it takes what is there now, or says what is wrong");
 }
 

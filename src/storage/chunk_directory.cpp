@@ -8,21 +8,9 @@
 namespace shoal::storage {
 namespace {
 
-// A file can change twice within one tick of its file system's clock and bear the same times after both. A verdict on a
-// file that changed this recently is not remembered.
+// A verdict on a file that changed this recently is not remembered.
 constexpr std::chrono::nanoseconds kClockTickMax = std::chrono::milliseconds(20);
 constexpr int kAttemptsMax = 3;
-
-// The time that files are stamped with; it decides nothing else.
-std::int64_t file_time_now_ns() {
-  using std::chrono::file_clock;
-  return std::chrono::nanoseconds(file_clock::to_sys(file_clock::now()).time_since_epoch()).count();
-}
-
-bool is_settled(const FileVersion& version) {
-  const std::int64_t age_ns = file_time_now_ns() - version.changed_ns;
-  return age_ns > kClockTickMax.count() || age_ns < -kClockTickMax.count();
-}
 
 class FilePiece final : public seam::ReadablePiece {
  public:
@@ -92,7 +80,7 @@ std::optional<bool> ChunkDirectory::judge(const base::Sha1Hash& hash, const Plai
     hashing_.insert_or_assign(hash, hashing);
   }
 
-  const bool may_remember = is_settled(file.version);
+  const bool may_remember = is_settled(file.version, kClockTickMax);
   const std::optional<base::Sha1Hash> found = hash_range(file.fd.get(), {0, file.version.size_bytes});
   const auto version = version_of(file.fd.get());
   const bool is_same = version && *version == file.version;

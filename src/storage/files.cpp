@@ -141,6 +141,12 @@ std::optional<base::Sha1Hash> hash_range(int fd, ByteRange range) {
   return hasher.finish();
 }
 
+bool is_settled(const FileVersion& version, std::chrono::nanoseconds since) {
+  using std::chrono::file_clock;
+  const auto now = std::chrono::nanoseconds(file_clock::to_sys(file_clock::now()).time_since_epoch());
+  return std::chrono::abs(now - std::chrono::nanoseconds(version.changed_ns)) > since;
+}
+
 SysResult<void> settle_writes(int fd) {
   // Closing any descriptor of the file makes such a file system report; this one stays open.
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -2,6 +2,7 @@
 // on these. Errors are errno values, because only the caller knows the path that a message should name.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -33,6 +34,10 @@ struct FileVersion {
   std::int64_t changed_ns = 0;
   friend bool operator==(const FileVersion&, const FileVersion&) = default;
 };
+
+// Nothing of it was changed for so long: a file can change twice within one tick of its file system's clock and bear
+// the same times after both. Times to come are as good as old ones.
+[[nodiscard]] bool is_settled(const FileVersion& version, std::chrono::nanoseconds since);
 
 struct PlainFile {
   UniqueFd fd;

@@ -231,11 +231,13 @@ SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file, Changes c
     if (!opened) return opened;
     handle = *std::move(opened);
   }
-  if (!is_frozen || changes == Changes::accepted) return handle;
+  if (!is_frozen) return handle;
   const auto version = version_of(handle->get());
   if (!version) return std::unexpected(version.error());
-  if ((*stamps)[file] != stamp_of(*version)) return std::unexpected(ESTALE);
-  return handle;
+  if ((*stamps)[file] == stamp_of(*version)) return handle;
+  if (changes == Changes::refused) return std::unexpected(ESTALE);
+  forget(file);  // it may have lost its name to another
+  return open_anew(file);
 }
 
 bool TorrentFiles::is_known(std::uint32_t file) {
@@ -308,15 +310,17 @@ SysResult<FileStamp> TorrentFiles::look_at(std::uint32_t file) {
   return stamp_of(*version);
 }
 
-std::optional<std::vector<FileStamp>> TorrentFiles::look_at_all(ByteRange range) {
-  std::vector<FileStamp> stamps;
+std::optional<std::vector<FileVersion>> TorrentFiles::versions_of(ByteRange range) {
+  std::vector<FileVersion> versions;
   for (const Stretch& stretch : stretches(range)) {
-    if (stretch.is_padding || stretch.file == side_number()) continue;
-    const auto stamp = look_at(stretch.file);
-    if (!stamp) return std::nullopt;
-    stamps.push_back(*stamp);
+    if (stretch.is_padding) continue;
+    const auto handle = open(stretch.file, Changes::accepted);
+    if (!handle) return std::nullopt;
+    const auto version = version_of((*handle)->get());
+    if (!version) return std::nullopt;
+    versions.push_back(*version);
   }
-  return stamps;
+  return versions;
 }
 
 void TorrentFiles::freeze() {

@@ -111,8 +111,8 @@ class TorrentFiles {
   [[nodiscard]] SysResult<Handle> open(std::uint32_t file, Changes changes = Changes::refused);
   [[nodiscard]] StoreResult<Handle> create(std::uint32_t file);  // or open, when it is there by our hand
   [[nodiscard]] SysResult<FileStamp> look_at(std::uint32_t file);
-  // Of each file of the range, in order; nothing when one is not there.
-  [[nodiscard]] std::optional<std::vector<FileStamp>> look_at_all(ByteRange range);
+  // Of each file of the range, in order, as what bears its name is now; nothing when one cannot be read.
+  [[nodiscard]] std::optional<std::vector<FileVersion>> versions_of(ByteRange range);
   // A symbolic link to its target, and the executable bit. What bears a link's name in the part is removed first; what
   // bears it among finished files stays.
   [[nodiscard]] StoreResult<void> make_link(std::uint32_t file);

@@ -355,28 +355,32 @@ std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up(const base::Sh
   return look_up_touched(files, *piece, hash, look);
 }
 
-// Who touches a file may leave all of it as it was, or all but a few pieces.
+// Who touches a file may leave all of it as it was, or all but a few pieces. While it is written to, nothing of it is
+// sure.
 std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up_touched(const std::shared_ptr<TorrentFiles>& files,
                                                                           PieceIndex piece, const base::Sha1Hash& hash,
                                                                           Look look) {
   const ByteRange range = files->range_of(piece);
-  const auto stamps = files->look_at_all(range);
-  if (!stamps) return nullptr;
-  std::optional<bool> is_right = judged(piece, *stamps);
+  auto versions = files->versions_of(range);
+  if (!versions) return nullptr;
+  const auto is_quiet = [](const FileVersion& version) { return is_settled(version, kTouchedSettles); };
+  if (!std::ranges::all_of(*versions, is_quiet)) return nullptr;
+  std::optional<bool> is_right = judged(piece, *versions);
   if (!is_right) {
     if (look == Look::quick) return std::nullopt;
-    is_right = files->hash(range, Changes::accepted) == hash;
-    if (files->look_at_all(range) != stamps) return nullptr;  // it is being written to
+    const auto found = files->hash(range, Changes::accepted);
+    if (!found || files->versions_of(range) != versions) return nullptr;
+    is_right = *found == hash;
     const std::lock_guard guard(mutex_);
-    judged_[piece] = {.stamps = *stamps, .is_right = *is_right};
+    judged_[piece] = {.versions = *versions, .is_right = *is_right};
   }
-  return *is_right ? make_torrent_piece(files, range, Changes::accepted) : nullptr;
+  return *is_right ? make_touched_piece(files, range, *std::move(versions)) : nullptr;
 }
 
-std::optional<bool> TorrentStore::Impl::judged(PieceIndex piece, const std::vector<FileStamp>& stamps) const {
+std::optional<bool> TorrentStore::Impl::judged(PieceIndex piece, const std::vector<FileVersion>& versions) const {
   const std::lock_guard guard(mutex_);
   const auto found = judged_.find(piece);
-  if (found == judged_.end() || found->second.stamps != stamps) return std::nullopt;
+  if (found == judged_.end() || found->second.versions != versions) return std::nullopt;
   return found->second.is_right;
 }
 

@@ -23,6 +23,7 @@
 // longer wants it: after finish() in the part, with the journal, until some later download of the share finishes it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -52,6 +53,8 @@ class TorrentStore final : public PieceStore, public PieceLibrary {
  public:
   // So much is written between two rounds of fsync.
   static constexpr std::uint64_t kSyncBytes = 64u << 20;
+  // A file that changed is looked at again when nobody has changed it for so long.
+  static constexpr std::chrono::seconds kTouchedSettles{2};
 
   static std::unique_ptr<TorrentStore> download(TorrentStoreOptions options);
   // `root`: the file, or the folder that holds the files. All pieces are taken as verified while sizes and times stay

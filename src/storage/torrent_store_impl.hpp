@@ -63,7 +63,7 @@ class TorrentStore::Impl {
 
   // What a piece of files that somebody touched turned out to be, as long as they stay as they were then.
   struct Judged {
-    std::vector<FileStamp> stamps;
+    std::vector<FileVersion> versions;
     bool is_right = false;
   };
 
@@ -82,7 +82,7 @@ class TorrentStore::Impl {
   // --- giving ---
   std::optional<seam::ReadablePiecePtr> look_up_touched(const std::shared_ptr<TorrentFiles>& files,
                                                         base::PieceIndex piece, const base::Sha1Hash& hash, Look look);
-  [[nodiscard]] std::optional<bool> judged(base::PieceIndex piece, const std::vector<FileStamp>& stamps) const;
+  [[nodiscard]] std::optional<bool> judged(base::PieceIndex piece, const std::vector<FileVersion>& versions) const;
 
   // --- writing ---
   [[nodiscard]] WritePtr find(seam::WriteId write);

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import sys
+import time
 import unittest
 import urllib.parse
 
@@ -14,7 +15,7 @@ from support.course import Course, some_bytes
 from support.disks import as_nobody
 from support.events import events, wait_event
 from support.network import enter_fresh_network
-from support.processes import READY_TIMEOUT_S
+from support.processes import READY_TIMEOUT_S, wait_until
 from support.shoal import (
     DISK,
     DONE,
@@ -259,14 +260,16 @@ class WrongData(ErrorCase):
 
     def test_of_a_file_that_changes_what_is_right_is_given_still(self):
         sharer = self.sharer(content=some_bytes(MIB))
-        with open(self.here / "disk.img", "r+b") as file:
+        disk = self.here / "disk.img"
+        with open(disk, "r+b") as file:
             file.write(b"changed")
+        wait_until(lambda: time.time() - disk.stat().st_ctime > 2.1, "nobody writes to it")
         process = self.get(sharer.shared["magnet"], "--no-local", "--patience", "1")
         self.assert_exit(process, INCOMPLETE)
         self.assertIn(f"1 of {sharer.shared['pieces']} pieces of disk.img are missing (0)", process.stderr)
         self.assertFalse((self.there / "disk.img").exists())
         wait_event(sharer, "note", level="warning")
-        with open(self.here / "disk.img", "r+b") as file:
+        with open(disk, "r+b") as file:
             file.write(some_bytes(MIB)[:7])
         self.got(sharer.shared["magnet"], "--no-local")
 

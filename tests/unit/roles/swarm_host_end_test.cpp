@@ -282,7 +282,7 @@ TEST(SwarmHostEnd, TellsOfEachPieceAlsoWhenTheDiskWasFullBehindIt) {
   Host& seed = world.add("10.0.0.1:6000");
   Host& getter = world.add("10.0.0.2:6000");
   boot_seed(seed, shared);
-  getter.fails_behind = {shared.torrent.manifest.pieces.at(2)};
+  getter.fails_behind = {shared.torrent.manifest.pieces.at(2), shared.torrent.manifest.pieces.at(7)};
   boot(getter, download_from(getter, shared, {seed.listening()}));
   ASSERT_TRUE(world.run_until([&] { return getter.finish().has_value(); }, 60s));
   EXPECT_TRUE(shared.is_whole_at(getter));

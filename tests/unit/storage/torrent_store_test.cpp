@@ -358,10 +358,12 @@ TEST_F(TorrentStoreTest, GoesOnGivingWhatIsStillRightOfAFileThatWasTouched) {
   ASSERT_TRUE(made);
   TorrentStore& store = **made;
   const std::filesystem::path file = in("data/a.bin");
-  const auto change = [&](std::filesystem::file_time_type::duration later, base::ByteView content) {
-    const auto before = std::filesystem::last_write_time(file);
-    write_file(file, content);
-    std::filesystem::last_write_time(file, before + later);
+  const auto wait_settled = [&] {
+    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!is_settled(version_of(AT_FDCWD, file.c_str()).value(), TorrentStore::kTouchedSettles)) {
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up_at);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
   };
   const base::Bytes content = read_file(file).value();
   const auto gives = [&](std::uint32_t piece) {
@@ -370,17 +372,27 @@ TEST_F(TorrentStoreTest, GoesOnGivingWhatIsStillRightOfAFileThatWasTouched) {
     EXPECT_TRUE(quick && (*quick == nullptr) == (found == nullptr)) << "it is known now";
     return found != nullptr && std::ranges::equal(read_all(*found), share.piece(piece));
   };
-  change(std::chrono::seconds(1), content);
+  // Another file takes the name, with the same bytes; the old one is open, and is changed under another name.
+  std::filesystem::rename(file, in("elsewhere"));
+  write_file(file, content);
+  write_file(in("elsewhere"), base::ByteView(make_content(2300, 77)));
+  EXPECT_EQ(store.look_up(share.manifest.pieces[1]), nullptr) << "somebody may be writing to it";
+  wait_settled();
   EXPECT_FALSE(store.look_up_verified(share.manifest.pieces[1]).has_value()) << "that takes hashing";
   for (const std::uint32_t piece : {0, 1, 2}) EXPECT_TRUE(gives(piece)) << piece;
 
   base::Bytes other = content;
   other[1500] ^= std::byte{1};  // piece 1
-  change(std::chrono::seconds(2), other);
+  write_file(file, other);
+  wait_settled();
   EXPECT_FALSE(gives(1));
   for (const std::uint32_t piece : {0, 2, 4}) EXPECT_TRUE(gives(piece)) << piece;
 
-  change(std::chrono::seconds(3), content);
+  const auto given = store.look_up(share.manifest.pieces[0]);
+  ASSERT_NE(given, nullptr);
+  write_file(file, content);
+  EXPECT_TRUE(read_all(*given).empty()) << "what was found right was another version";
+  wait_settled();
   EXPECT_TRUE(gives(1)) << "it was put back";
 }
 
