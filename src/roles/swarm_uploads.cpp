@@ -148,11 +148,11 @@ void SwarmUploads::note_loss(const base::Sha1Hash& hash, Instant now) {
   has_noted_loss_ = true;
   const bool is_folder = manifest_->layout && manifest_->layout->is_folder;
   const std::string of = is_folder ? " (of " + name_files_with(*manifest_->layout, {piece}) + ")" : "";
-  context_.note(seam::NoteTrace::Level::warning,
-                "piece " + std::to_string(piece.value) + " of " + manifest_->name + of +
-                    " and perhaps others were changed since, or cannot be read any more: nobody is given them as long "
-                    "as that is so; end "
-                    "this and start it again: it takes what is there now, or says what is wrong");
+  context_.note(
+      seam::NoteTrace::Level::warning,
+      "piece " + std::to_string(piece.value) + " of " + manifest_->name + of +
+          " and perhaps others were changed since, or cannot be read: they are not given as long as that is so; "
+          "start this again to give what is there now");
 }
 
 void SwarmUploads::accept_course(const seam::Accepted& accepted, std::byte first, Instant now) {
