@@ -226,7 +226,8 @@ SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file, Changes c
     forget(file);
     handle = nullptr;
   }
-  if (handle == nullptr) {
+  const bool was_open = handle != nullptr;
+  if (!was_open) {
     auto opened = open_anew(file);
     if (!opened) return opened;
     handle = *std::move(opened);
@@ -236,6 +237,7 @@ SysResult<TorrentFiles::Handle> TorrentFiles::open(std::uint32_t file, Changes c
   if (!version) return std::unexpected(version.error());
   if ((*stamps)[file] == stamp_of(*version)) return handle;
   if (changes == Changes::refused) return std::unexpected(ESTALE);
+  if (!was_open) return handle;
   forget(file);  // it may have lost its name to another
   return open_anew(file);
 }

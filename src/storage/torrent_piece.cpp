@@ -26,59 +26,37 @@ class PieceInOneFile final : public seam::ReadablePiece {
   ByteRange range_;  // in the file
 };
 
-class PieceAcrossFiles : public seam::ReadablePiece {
+class PieceAcrossFiles final : public seam::ReadablePiece {
  public:
   PieceAcrossFiles(std::shared_ptr<TorrentFiles> files, ByteRange range) : files_(std::move(files)), range_(range) {}
 
   [[nodiscard]] std::uint64_t size_bytes() const override { return range_.size_bytes; }
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
-    return read_at(offset, target, Changes::refused);
-  }
-
- protected:
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> target, Changes changes) const {
     if (offset >= range_.size_bytes) return 0;
     const std::size_t count = std::min<std::uint64_t>(target.size(), range_.size_bytes - offset);
-    return files_->read(range_.offset + offset, target.first(count), changes);
+    return files_->read(range_.offset + offset, target.first(count), Changes::accepted);
   }
 
+ private:
   std::shared_ptr<TorrentFiles> files_;
   ByteRange range_;  // in the share
 };
 
-class TouchedPiece final : public PieceAcrossFiles {
- public:
-  TouchedPiece(std::shared_ptr<TorrentFiles> files, ByteRange range, std::vector<FileVersion> versions)
-      : PieceAcrossFiles(std::move(files), range), versions_(std::move(versions)) {}
-
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> target) const override {
-    const std::size_t count = PieceAcrossFiles::read_at(offset, target, Changes::accepted);
-    return files_->versions_of(range_) == versions_ ? count : 0;
-  }
-
- private:
-  std::vector<FileVersion> versions_;
-};
-
 }  // namespace
 
-seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range) {
+seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range,
+                                          Changes changes) {
   const std::vector<TorrentFiles::Stretch> stretches = files->stretches(range);
   TorrentFiles::Handle last;
   for (const TorrentFiles::Stretch& stretch : stretches) {
     if (stretch.is_padding) continue;
-    auto opened = files->open(stretch.file);
+    auto opened = files->open(stretch.file, changes);
     if (!opened) return nullptr;
     last = *std::move(opened);
   }
   const bool holds_its_file = stretches.size() == 1 && last != nullptr && !is_of_the_kept(last->get());
   if (!holds_its_file) return std::make_shared<const PieceAcrossFiles>(files, range);
   return std::make_shared<const PieceInOneFile>(std::move(last), ByteRange{stretches.front().offset, range.size_bytes});
-}
-
-seam::ReadablePiecePtr make_touched_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range,
-                                          std::vector<FileVersion> versions) {
-  return std::make_shared<const TouchedPiece>(files, range, std::move(versions));
 }
 
 }  // namespace shoal::storage

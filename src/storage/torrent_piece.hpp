@@ -13,10 +13,9 @@ namespace shoal::storage {
 // How many files a piece may span to be looked up on the thread that runs the machine: each may have to be opened.
 inline constexpr std::size_t kQuickStretchesMax = 8;
 
-// Null when a file of it is not there or not as it was when they were frozen.
-[[nodiscard]] seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range);
-// The same of files that are of these versions, as TorrentFiles::versions_of() gave them.
-[[nodiscard]] seam::ReadablePiecePtr make_touched_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range,
-                                                        std::vector<FileVersion> versions);
+// Null when a file of it is not there or, where that is refused, not as it was. Afterwards it gives what is there:
+// whoever touches a file in the moment between may leave its bytes alone, and whoever takes a piece checks it.
+[[nodiscard]] seam::ReadablePiecePtr make_torrent_piece(const std::shared_ptr<TorrentFiles>& files, ByteRange range,
+                                                        Changes changes = Changes::refused);
 
 }  // namespace shoal::storage

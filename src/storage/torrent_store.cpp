@@ -361,7 +361,7 @@ std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up_touched(const 
                                                                           PieceIndex piece, const base::Sha1Hash& hash,
                                                                           Look look) {
   const ByteRange range = files->range_of(piece);
-  auto versions = files->versions_of(range);
+  const auto versions = files->versions_of(range);
   if (!versions) return nullptr;
   const auto is_quiet = [](const FileVersion& version) { return is_settled(version, kTouchedSettles); };
   if (!std::ranges::all_of(*versions, is_quiet)) return nullptr;
@@ -374,7 +374,7 @@ std::optional<seam::ReadablePiecePtr> TorrentStore::Impl::look_up_touched(const 
     const std::lock_guard guard(mutex_);
     judged_[piece] = {.versions = *versions, .is_right = *is_right};
   }
-  return *is_right ? make_touched_piece(files, range, *std::move(versions)) : nullptr;
+  return *is_right ? make_torrent_piece(files, range, Changes::accepted) : nullptr;
 }
 
 std::optional<bool> TorrentStore::Impl::judged(PieceIndex piece, const std::vector<FileVersion>& versions) const {
