@@ -110,13 +110,9 @@ std::vector<bool> select_files(const Layout& layout, const std::vector<std::stri
 base::Bitfield pieces_of_files(const Layout& layout, const std::vector<bool>& selected) {
   SHOAL_CHECK(selected.size() == layout.files.size());
   if (layout.total_bytes == 0) return {};
-  const auto piece_at = [&](std::uint64_t offset) { return static_cast<std::uint32_t>(offset / layout.piece_bytes); };
-  base::Bitfield pieces(piece_at(layout.total_bytes - 1) + 1);
+  base::Bitfield pieces(static_cast<std::uint32_t>((layout.total_bytes - 1) / layout.piece_bytes + 1));
   for (std::size_t i = 0; i < layout.files.size(); ++i) {
-    const FileEntry& file = layout.files[i];
-    if (!selected[i] || file.size_bytes == 0) continue;
-    const std::uint32_t last = piece_at(file.offset_bytes + file.size_bytes - 1);
-    for (std::uint32_t piece = piece_at(file.offset_bytes); piece <= last; ++piece) pieces.set(base::PieceIndex(piece));
+    if (selected[i]) for_each_piece(layout, layout.files[i], [&](base::PieceIndex piece) { pieces.set(piece); });
   }
   return pieces;
 }

@@ -20,14 +20,12 @@ std::string join_names(const std::vector<const metainfo::FileEntry*>& files) {
   return names;
 }
 
-bool has_bytes_in(const metainfo::FileEntry& file, const std::vector<base::PieceIndex>& pieces,
-                  std::uint32_t piece_bytes) {
-  if (file.size_bytes == 0) return false;
-  const auto piece_at = [&](std::uint64_t offset) {
-    return base::PieceIndex(static_cast<std::uint32_t>(offset / piece_bytes));
-  };
-  const auto next = std::ranges::lower_bound(pieces, piece_at(file.offset_bytes));
-  return next != pieces.end() && *next <= piece_at(file.offset_bytes + file.size_bytes - 1);
+bool has_bytes_in(const metainfo::Layout& layout, const metainfo::FileEntry& file,
+                  const std::vector<base::PieceIndex>& pieces) {
+  bool has_any = false;
+  metainfo::for_each_piece(
+      layout, file, [&](base::PieceIndex piece) { has_any = has_any || std::ranges::binary_search(pieces, piece); });
+  return has_any;
 }
 
 }  // namespace
@@ -45,7 +43,7 @@ std::string name_files_with(const metainfo::Layout& layout, const std::vector<ba
   const std::vector<bool> is_selected = metainfo::select_files(layout, selected);
   std::vector<const metainfo::FileEntry*> files;
   for (std::size_t i = 0; i < layout.files.size(); ++i) {
-    if (is_selected[i] && has_bytes_in(layout.files[i], pieces, layout.piece_bytes)) files.push_back(&layout.files[i]);
+    if (is_selected[i] && has_bytes_in(layout, layout.files[i], pieces)) files.push_back(&layout.files[i]);
   }
   return join_names(files);
 }

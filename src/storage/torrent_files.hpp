@@ -23,6 +23,7 @@
 #include "base/bytes.hpp"
 #include "base/sha1.hpp"
 #include "metainfo/manifest.hpp"
+#include "metainfo/selection.hpp"
 #include "storage/files.hpp"
 #include "storage/folder.hpp"
 #include "storage/piece_store.hpp"
@@ -36,16 +37,6 @@ struct FileStamp {
   friend bool operator==(const FileStamp&, const FileStamp&) = default;
 };
 [[nodiscard]] FileStamp stamp_of(const FileVersion& version);
-
-// Calls `visit` with each piece that holds bytes of the file.
-template <typename Visit>
-void for_each_piece(const metainfo::Layout& layout, const metainfo::FileEntry& file, const Visit& visit) {
-  if (file.size_bytes == 0) return;
-  const std::uint64_t last = (file.offset_bytes + file.size_bytes - 1) / layout.piece_bytes;
-  for (std::uint64_t piece = file.offset_bytes / layout.piece_bytes; piece <= last; ++piece) {
-    visit(base::PieceIndex(static_cast<std::uint32_t>(piece)));
-  }
-}
 
 // How messages go on that name a file which is there already.
 inline constexpr std::string_view kIsSomethingElse =
